@@ -1,0 +1,1 @@
+//! Code generation for x86-64 and aarch64 through Cranelift.

@@ -1,0 +1,284 @@
+//! Every op of the IR, declared once.
+//!
+//! TOSA's names and semantics are those of TOSA 1.0 as in MLIR 22: activations NHWC, convolution
+//! weights OHWI. Where MLIR passes a compile-time constant as an operand (shapes, zero points,
+//! the shift of `mul`), the IR holds an attribute, and [`crate::op::Form`] says how to spell it.
+//!
+//! Two attributes may stand on any op besides its own: `hla.layout` (physical layout of the
+//! result, see [`crate::layout`]) and anything discardable that a front end put there.
+
+use crate::infer::{contraction, data, elementwise, hla, reduction};
+use crate::op::{Arity, AttrDef, AttrKind, Default, Form, Infer, OpDef, OperandDef};
+use crate::types::TensorType;
+
+const fn one(name: &'static str) -> OperandDef {
+    OperandDef {
+        name,
+        arity: Arity::One,
+    }
+}
+
+const fn optional(name: &'static str) -> OperandDef {
+    OperandDef {
+        name,
+        arity: Arity::Optional,
+    }
+}
+
+const fn variadic(name: &'static str) -> OperandDef {
+    OperandDef {
+        name,
+        arity: Arity::Variadic,
+    }
+}
+
+const fn attr(name: &'static str, kind: AttrKind, default: Default) -> AttrDef {
+    AttrDef {
+        name,
+        kind,
+        form: Form::Attribute,
+        default,
+    }
+}
+
+const fn shape_operand(name: &'static str) -> AttrDef {
+    AttrDef {
+        name,
+        kind: AttrKind::I64s,
+        form: Form::ShapeOperand,
+        default: Default::Required,
+    }
+}
+
+const fn const_operand(name: &'static str, kind: AttrKind, like: usize) -> AttrDef {
+    AttrDef {
+        name,
+        kind,
+        form: Form::ConstOperand(like),
+        default: Default::Zero,
+    }
+}
+
+const OUT_TYPE: AttrDef = AttrDef {
+    name: "out_type",
+    kind: AttrKind::DType,
+    form: Form::ResultType,
+    default: Default::Absent,
+};
+const NAN_MODE: AttrDef = attr("nan_mode", AttrKind::NanMode, Default::Str("PROPAGATE"));
+const AXIS: AttrDef = attr("axis", AttrKind::I32, Default::Required);
+const KERNEL: AttrDef = attr("kernel", AttrKind::I64s, Default::Required);
+const PAD: AttrDef = attr("pad", AttrKind::I64s, Default::Required);
+const STRIDE: AttrDef = attr("stride", AttrKind::I64s, Default::Required);
+const DILATION: AttrDef = attr("dilation", AttrKind::I64s, Default::Required);
+/// Absent means f32 for floats and i32 for integers.
+const ACC_TYPE: AttrDef = attr("acc_type", AttrKind::DType, Default::Absent);
+const LOCAL_BOUND: AttrDef = attr("local_bound", AttrKind::Bool, Default::Bool(false));
+const CLAMP_MIN: AttrDef = attr("min_val", AttrKind::F32, Default::F32(f32::NEG_INFINITY));
+const CLAMP_MAX: AttrDef = attr("max_val", AttrKind::F32, Default::F32(f32::INFINITY));
+const RESIDUAL_SCALE: AttrDef = attr("residual_scale", AttrKind::F32, Default::F32(1.0));
+
+macro_rules! ops {
+    ($( $(#[doc = $doc:literal])+ $op:ident $name:literal ($($operand:expr),*) {$($attr:expr),*} $($flag:ident)* => $infer:path; )*) => {
+        /// An op of the IR.
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+        pub enum Op {
+            $( $(#[doc = $doc])+ $op, )*
+            /// An op hlac does not know, kept verbatim: it prints back as it came, and only who
+            /// must look inside refuses it. Its name stands in the node's attribute `mlir.name`.
+            Opaque,
+        }
+
+        /// The declarations, in the order of [`Op`].
+        pub static OPS: &[OpDef] = &[
+            $( OpDef {
+                op: Op::$op,
+                name: $name,
+                summary: concat!($($doc),+),
+                operands: &[$($operand),*],
+                attrs: &[$($attr),*],
+                elementwise: ops!(@has elementwise $($flag)*),
+                commutative: ops!(@has commutative $($flag)*),
+                infer: $infer,
+            }, )*
+            OpDef {
+                op: Op::Opaque,
+                name: "opaque",
+                summary: "An op hlac does not know.",
+                operands: &[],
+                attrs: &[],
+                elementwise: false,
+                commutative: false,
+                infer: opaque,
+            },
+        ];
+    };
+    (@has elementwise) => { false };
+    (@has elementwise elementwise $($rest:ident)*) => { true };
+    (@has elementwise $other:ident $($rest:ident)*) => { ops!(@has elementwise $($rest)*) };
+    (@has commutative) => { false };
+    (@has commutative commutative $($rest:ident)*) => { true };
+    (@has commutative $other:ident $($rest:ident)*) => { ops!(@has commutative $($rest)*) };
+}
+
+fn opaque(_: &Infer<'_>) -> Result<Vec<TensorType>, String> {
+    Err("the result type of an op that hlac does not know cannot be inferred".to_owned())
+}
+
+impl Op {
+    /// The declaration of this op.
+    pub fn def(self) -> &'static OpDef {
+        &OPS[self as usize]
+    }
+
+    /// The op with this full MLIR name.
+    pub fn from_name(name: &str) -> Option<Op> {
+        OPS.iter()
+            .find(|d| d.name == name && d.op != Op::Opaque)
+            .map(|d| d.op)
+    }
+}
+
+ops! {
+    /// A constant tensor.
+    Const "tosa.const" () { attr("values", AttrKind::Tensor, Default::Required) } => data::constant;
+
+    /// 2-D convolution of an NHWC input with OHWI weights: y = Σ (x − input_zp)·(w − weight_zp) + bias. Pad is top, bottom, left, right; the bias has OC elements or one.
+    Conv2d "tosa.conv2d" (one("input"), one("weight"), one("bias")) {
+        PAD, STRIDE, DILATION, ACC_TYPE, LOCAL_BOUND,
+        const_operand("input_zp", AttrKind::Scalar, 0), const_operand("weight_zp", AttrKind::Scalar, 1), OUT_TYPE
+    } => contraction::conv2d;
+    /// Depthwise 2-D convolution: weights are [KH, KW, C, M], output channel c·M + m.
+    DepthwiseConv2d "tosa.depthwise_conv2d" (one("input"), one("weight"), one("bias")) {
+        PAD, STRIDE, DILATION, ACC_TYPE, LOCAL_BOUND,
+        const_operand("input_zp", AttrKind::Scalar, 0), const_operand("weight_zp", AttrKind::Scalar, 1), OUT_TYPE
+    } => contraction::depthwise_conv2d;
+    /// Transposed 2-D convolution with OHWI weights: every input element scatters a weighted kernel. OH = (IH − 1)·stride + out_pad_top + out_pad_bottom + KH.
+    TransposeConv2d "tosa.transpose_conv2d" (one("input"), one("weight"), one("bias")) {
+        attr("out_pad", AttrKind::I64s, Default::Required), STRIDE, ACC_TYPE, LOCAL_BOUND,
+        const_operand("input_zp", AttrKind::Scalar, 0), const_operand("weight_zp", AttrKind::Scalar, 1), OUT_TYPE
+    } => contraction::transpose_conv2d;
+    /// Batched matrix product: [N, H, C] × [N, C, W] → [N, H, W].
+    MatMul "tosa.matmul" (one("a"), one("b")) {
+        const_operand("a_zp", AttrKind::Scalar, 0), const_operand("b_zp", AttrKind::Scalar, 1), OUT_TYPE
+    } => contraction::matmul;
+
+    /// Average over windows of an NHWC input; padding does not count in the divisor.
+    AvgPool2d "tosa.avg_pool2d" (one("input")) {
+        KERNEL, STRIDE, PAD, ACC_TYPE,
+        const_operand("input_zp", AttrKind::Scalar, 0), const_operand("output_zp", AttrKind::Scalar, 0)
+    } => contraction::pool;
+    /// Maximum over windows of an NHWC input; padding never wins.
+    MaxPool2d "tosa.max_pool2d" (one("input")) { KERNEL, STRIDE, PAD, NAN_MODE } => contraction::pool;
+
+    /// x + y.
+    Add "tosa.add" (one("input1"), one("input2")) {} elementwise commutative => elementwise::same;
+    /// x − y.
+    Sub "tosa.sub" (one("input1"), one("input2")) {} elementwise => elementwise::same;
+    /// x·y; a non-zero shift (i32 only) divides by 2^shift, rounding half up.
+    Mul "tosa.mul" (one("input1"), one("input2")) { const_operand("shift", AttrKind::I8, 0) } elementwise commutative => elementwise::mul;
+    /// xʸ.
+    Pow "tosa.pow" (one("input1"), one("input2")) {} elementwise => elementwise::float;
+    /// The larger of x and y.
+    Maximum "tosa.maximum" (one("input1"), one("input2")) { NAN_MODE } elementwise commutative => elementwise::same;
+    /// The smaller of x and y.
+    Minimum "tosa.minimum" (one("input1"), one("input2")) { NAN_MODE } elementwise commutative => elementwise::same;
+    /// x = y.
+    Equal "tosa.equal" (one("input1"), one("input2")) {} elementwise commutative => elementwise::compare;
+    /// x > y.
+    Greater "tosa.greater" (one("input1"), one("input2")) {} elementwise => elementwise::compare;
+    /// x ≥ y.
+    GreaterEqual "tosa.greater_equal" (one("input1"), one("input2")) {} elementwise => elementwise::compare;
+    /// x and y.
+    LogicalAnd "tosa.logical_and" (one("input1"), one("input2")) {} elementwise commutative => elementwise::logical;
+    /// x or y.
+    LogicalOr "tosa.logical_or" (one("input1"), one("input2")) {} elementwise commutative => elementwise::logical;
+    /// not x.
+    LogicalNot "tosa.logical_not" (one("input1")) {} elementwise => elementwise::logical;
+    /// on_true where the condition holds, else on_false.
+    Select "tosa.select" (one("condition"), one("on_true"), one("on_false")) {} elementwise => elementwise::select;
+
+    /// −x, with zero points for integers.
+    Negate "tosa.negate" (one("input1")) {
+        const_operand("input1_zp", AttrKind::Scalar, 0), const_operand("output_zp", AttrKind::Scalar, 0)
+    } elementwise => elementwise::same;
+    /// |x|.
+    Abs "tosa.abs" (one("input1")) {} elementwise => elementwise::same;
+    /// 1/x.
+    Reciprocal "tosa.reciprocal" (one("input1")) {} elementwise => elementwise::float;
+    /// 1/√x.
+    Rsqrt "tosa.rsqrt" (one("input1")) {} elementwise => elementwise::float;
+    /// eˣ.
+    Exp "tosa.exp" (one("input1")) {} elementwise => elementwise::float;
+    /// Natural logarithm.
+    Log "tosa.log" (one("input1")) {} elementwise => elementwise::float;
+    /// Hyperbolic tangent.
+    Tanh "tosa.tanh" (one("input")) {} elementwise => elementwise::float;
+    /// 1/(1 + e⁻ˣ).
+    Sigmoid "tosa.sigmoid" (one("input")) {} elementwise => elementwise::float;
+    /// Gauss error function.
+    Erf "tosa.erf" (one("input")) {} elementwise => elementwise::float;
+    /// Smallest integer not below x.
+    Ceil "tosa.ceil" (one("input1")) {} elementwise => elementwise::float;
+    /// Largest integer not above x.
+    Floor "tosa.floor" (one("input1")) {} elementwise => elementwise::float;
+    /// min(max(x, min_val), max_val).
+    Clamp "tosa.clamp" (one("input")) {
+        attr("min_val", AttrKind::Scalar, Default::Required), attr("max_val", AttrKind::Scalar, Default::Required), NAN_MODE
+    } elementwise => elementwise::clamp;
+    /// Conversion of the element type: float to integer rounds to nearest even and saturates.
+    Cast "tosa.cast" (one("input")) { OUT_TYPE } elementwise => elementwise::cast;
+    /// The input itself.
+    Identity "tosa.identity" (one("input1")) {} elementwise => elementwise::same;
+
+    /// Sum along an axis, which becomes 1.
+    ReduceSum "tosa.reduce_sum" (one("input")) { AXIS } => reduction::reduce;
+    /// Maximum along an axis, which becomes 1.
+    ReduceMax "tosa.reduce_max" (one("input")) { AXIS, NAN_MODE } => reduction::reduce;
+    /// Minimum along an axis, which becomes 1.
+    ReduceMin "tosa.reduce_min" (one("input")) { AXIS, NAN_MODE } => reduction::reduce;
+    /// Product along an axis, which becomes 1.
+    ReduceProduct "tosa.reduce_product" (one("input")) { AXIS } => reduction::reduce;
+    /// Index of the first maximum along an axis, which vanishes.
+    ArgMax "tosa.argmax" (one("input")) { AXIS, NAN_MODE, OUT_TYPE } => reduction::argmax;
+
+    /// The same elements in row-major order under another shape.
+    Reshape "tosa.reshape" (one("input1")) { shape_operand("shape") } => data::reshape;
+    /// Permutation of dimensions: result dimension i is input dimension perms\[i\].
+    Transpose "tosa.transpose" (one("input1")) { attr("perms", AttrKind::I64s, Default::Required) } => data::transpose;
+    /// Concatenation along an axis.
+    Concat "tosa.concat" (variadic("input1")) { AXIS } => data::concat;
+    /// Padding with a constant: the array holds before, after for each dimension.
+    Pad "tosa.pad" (one("input1")) { shape_operand("padding"), const_operand("pad_const", AttrKind::Scalar, 0) } => data::pad;
+    /// A box of the input.
+    Slice "tosa.slice" (one("input1")) { shape_operand("start"), shape_operand("size") } => data::slice;
+    /// Repetition along each dimension.
+    Tile "tosa.tile" (one("input1")) { shape_operand("multiples") } => data::tile;
+    /// Reversal along an axis.
+    Reverse "tosa.reverse" (one("input1")) { AXIS } => data::reverse;
+    /// result\[n, w, c\] = values\[n, indices\[n, w\], c\]; an index out of range is an error of the program.
+    Gather "tosa.gather" (one("values"), one("indices")) {} => data::gather;
+
+    /// HLA Eq. 4–5 on constants or parameters: α_j·sign(w) where |w| > threshold, else 0; columns are slices along `axis`; α_j = 1/√(non-zeros of column j). An empty column keeps its largest entry.
+    Ternarize "hla.ternarize" (one("weight")) { attr("threshold", AttrKind::F32, Default::Required), attr("axis", AttrKind::I64, Default::I64(0)) } => hla::ternarize;
+    /// Convolution with ternary OHWI weights (i8, −1, 0 or 1): y = fma(Σ ±x, scale, bias) per output channel; then y = fma(residual, residual_scale, y) if there is a residual; then clamped; an i8 result is rounded to nearest even and saturated to ±127. Over f32 inputs the sum starts at +0, adds the +1 taps one by one in the order of (kh, kw, ic), then subtracts the −1 taps in that order (padding reads as +0, which never changes such a sum); over i8 inputs it is exact.
+    TernaryConv2d "hla.ternary_conv2d" (one("input"), one("weight"), one("scale"), one("bias"), optional("residual")) {
+        PAD, STRIDE, DILATION, CLAMP_MIN, CLAMP_MAX, RESIDUAL_SCALE, OUT_TYPE
+    } => hla::ternary_conv2d;
+    /// Product of \[N, H, C\] with ternary \[W, C\] weights (i8, one row per output channel) → \[N, H, W\], epilogue as in `hla.ternary_conv2d`; the f32 sum adds the +1 taps, then subtracts the −1 taps, in the order of C.
+    TernaryMatMul "hla.ternary_matmul" (one("input"), one("weight"), one("scale"), one("bias"), optional("residual")) {
+        CLAMP_MIN, CLAMP_MAX, RESIDUAL_SCALE, OUT_TYPE
+    } => hla::ternary_matmul;
+    /// Ternary values (i8) as 2-bit codes, four a byte, first in the low bits: 00 = 0, 01 = +1, 10 = −1, 11 invalid; row-major, each row of the outermost dimension starting on a byte.
+    Pack "hla.pack" (one("values")) { attr("layout_version", AttrKind::I64, Default::I64(1)) } => hla::pack;
+    /// The inverse of `hla.pack`.
+    Unpack "hla.unpack" (one("packed")) { attr("shape", AttrKind::I64s, Default::Required), attr("layout_version", AttrKind::I64, Default::I64(1)) } => hla::unpack;
+    /// Symmetric 8-bit quantization: q = saturate(round_even(x·(1/scale)), ±127), with 1/scale rounded to f32; a NaN becomes 0.
+    Quantize "hla.quantize" (one("input")) { attr("scale", AttrKind::F32, Default::Required) } elementwise => hla::quantize;
+    /// q·scale.
+    Dequantize "hla.dequantize" (one("input")) { attr("scale", AttrKind::F32, Default::Required) } elementwise => hla::dequantize;
+    /// Quantization with a scale measured at run time: scale = max|x|/127 (1 where x is all zero), q as in `hla.quantize`; results are q and scale, a tensor of one element.
+    DynamicQuantize "hla.dynamic_quantize" (one("input")) {} => hla::dynamic_quantize;
+    /// The input itself, its result stored in the layout that the attribute `hla.layout` names.
+    Relayout "hla.relayout" (one("input")) {} => elementwise::same;
+}

@@ -1,0 +1,1 @@
+//! The MLIR door of hlac: parse, print, the hla dialect, weights.

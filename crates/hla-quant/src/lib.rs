@@ -1,0 +1,1 @@
+//! The arithmetic of ternary quantization on arrays: thresholds, quantizers, packing.

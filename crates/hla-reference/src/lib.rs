@@ -1,0 +1,1 @@
+//! Scalar evaluator of every op of the tensor IR: the oracle.

@@ -1,0 +1,1 @@
+//! A compiler from neural networks to multiply-free ternary code.

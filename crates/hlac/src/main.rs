@@ -1,0 +1,2 @@
+//! The `hlac` command.
+fn main() {}

@@ -1,0 +1,1 @@
+//! The passes of hlac, one file each.
