@@ -1,1 +1,16 @@
-//! What runs a compiled program: tensors, npy files, threads.
+//! What runs a compiled program: values in files, memory, threads. It links neither MLIR nor
+//! Cranelift, so whoever only runs programs needs nothing else.
+//!
+//! - [`npy`] reads and writes tensors as `.npy` files;
+//! - [`executable`] is what every backend's program looks like from outside;
+//! - [`buffer`] is memory aligned as compiled code wants it;
+//! - [`pool`] is the thread pool behind the C interface's `parallel_for`.
+
+pub mod buffer;
+pub mod executable;
+pub mod npy;
+pub mod pool;
+
+pub use buffer::Buffer;
+pub use executable::{Executable, Signature, Slot};
+pub use pool::{CParallel, ThreadPool};
