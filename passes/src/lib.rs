@@ -1,1 +1,28 @@
 //! The passes of hlac, one file each.
+//!
+//! A pass is `fn(&Function, &Options) -> Result<(Function, Report), Diagnostic>`: it reads one
+//! function and builds a new one. Equal nodes are built once and dead ones fall away in the rebuild
+//! ([`hla_ir::rewrite`]), so no pass cleans up after itself.
+//!
+//! - [`registry`] has one row for each pass; `hlac passes`, `--pass-pipeline` and the manual are
+//!   generated from it;
+//! - [`options`] are a pass's typed options, [`report`] is what it tells besides its result;
+//! - [`calibration`] measures ranges of values on samples;
+//! - [`pipeline`] reads mlir-opt's textual pipelines and runs passes;
+//! - [`compile`] holds the pipeline of `hlac compile`.
+
+pub mod calibration;
+pub mod compile;
+pub mod options;
+pub mod pipeline;
+pub mod registry;
+pub mod report;
+
+pub mod cse;
+
+pub use calibration::{Calibration, calibrate};
+pub use compile::{Activations, CompileOptions, inference_pipeline};
+pub use options::{Calibrator, OptionInfo, OptionKind, Options, Value};
+pub use pipeline::{PassRun, Pipeline, Step, run};
+pub use registry::{PassInfo, find, registry};
+pub use report::{Cell, Report, Table};

@@ -1,0 +1,48 @@
+//! The pipeline of `hlac compile`: what happens to a model, in order.
+
+use crate::options::{Calibrator, Options};
+use crate::registry::PassInfo;
+use hla_ir::Diagnostic;
+
+/// What a user chooses about a compilation's passes.
+#[derive(Clone)]
+pub struct CompileOptions {
+    /// Share of zeros among ternary weights, from 0 to 1.
+    pub sparsity: f64,
+    /// Further options of `hla-ternarize`, as in a textual pipeline.
+    pub ternarize: Vec<(String, String)>,
+    /// What ternary layers read.
+    pub activations: Activations,
+    /// Who measures ranges, for [`Activations::Int8`].
+    pub calibrator: Option<Calibrator>,
+}
+
+/// Element type of what ternary layers read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Activations {
+    /// As in the model.
+    F32,
+    /// 8 bit, with ranges measured on samples.
+    Int8,
+    /// 8 bit, with ranges measured at run time.
+    DynamicInt8,
+}
+
+impl Default for CompileOptions {
+    /// 70 % zeros, f32 activations.
+    fn default() -> CompileOptions {
+        CompileOptions {
+            sparsity: 0.7,
+            ternarize: Vec::new(),
+            activations: Activations::F32,
+            calibrator: None,
+        }
+    }
+}
+
+/// The passes from a trained model to what a backend compiles. An error is about an option.
+pub fn inference_pipeline(
+    _options: &CompileOptions,
+) -> Result<Vec<(PassInfo, Options)>, Diagnostic> {
+    Ok(vec![crate::cse::PASS.with_defaults()])
+}
