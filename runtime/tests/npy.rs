@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 fn written<T: WritableElement>(array: &ArrayD<T>) -> Vec<u8> {
     let mut bytes = Vec::new();
-    array.write_npy(&mut bytes).unwrap();
+    array.write_npy(&mut bytes).expect("memory takes all bytes");
     bytes
 }
 
