@@ -1,0 +1,175 @@
+//! The ternary quantizer of Eq. 4–5: ŵ_ij = α_j·sign(w_ij) where |w_ij| > Δ, else 0.
+
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
+
+use crate::Error;
+use crate::threshold::check_finite;
+
+/// How α_j is chosen.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Scale {
+    /// α_j = ‖w_j‖/√nnz_j: ŵ_j has the norm of w_j. For unit columns it is Eq. 5, α_j = 1/√nnz_j,
+    /// so that ‖ŵ_j‖ = 1.
+    Norm,
+    /// TWN's: one α for the layer, the mean of |w| over all kept weights.
+    LayerMean,
+    /// α_j = mean of |w_ij| over the kept weights of column j, which minimises ‖w_j − ŵ_j‖.
+    LeastSquares,
+}
+
+/// A layer made ternary: ŵ_ij = scale\[j\]·trits\[j, i\].
+#[derive(Clone, PartialEq, Debug)]
+pub struct Ternary {
+    /// −1, 0 or 1; a row for each column w_j.
+    pub trits: Array2<i8>,
+    /// α, one for each column; 0 only where the column is all zero.
+    pub scale: Array1<f32>,
+    /// Columns with no |w| > Δ: each keeps its largest |w|.
+    pub rescued: Vec<usize>,
+    /// Columns that are all zero in W already.
+    pub zero: Vec<usize>,
+}
+
+impl Ternary {
+    /// Share of zeros among the trits; 0 for an empty layer.
+    pub fn sparsity(&self) -> f64 {
+        match self.trits.len() {
+            0 => 0.0,
+            len => self.trits.iter().filter(|&&t| t == 0).count() as f64 / len as f64,
+        }
+    }
+
+    /// Ŵ.
+    pub fn dequantized(&self) -> Array2<f32> {
+        let (rows, columns) = self.trits.dim();
+        Array2::from_shape_fn((rows, columns), |(j, i)| {
+            self.scale[j] * f32::from(self.trits[[j, i]])
+        })
+    }
+}
+
+/// Makes a layer ternary with threshold Δ ≥ 0. Columns without any |w| > Δ keep their largest |w|,
+/// the first of equal ones, for α = 1/√0 is no number; a column of zeros gets α = 0.
+///
+/// Sums are taken in f64 and rounded once.
+pub fn ternarize(
+    layer: ArrayView2<'_, f32>,
+    threshold: f32,
+    scale: Scale,
+) -> Result<Ternary, Error> {
+    check_finite(layer)?;
+    let mut ternary = Ternary {
+        trits: Array2::zeros(layer.dim()),
+        scale: Array1::zeros(layer.nrows()),
+        rescued: Vec::new(),
+        zero: Vec::new(),
+    };
+    let mut sums = Vec::with_capacity(layer.nrows());
+    for (j, column) in layer.outer_iter().enumerate() {
+        let mut trits = ternary.trits.row_mut(j);
+        let mut kept = Sum::default();
+        for (trit, &w) in trits.iter_mut().zip(column) {
+            if w.abs() > threshold {
+                *trit = sign(w);
+                kept.add(w);
+            }
+        }
+        if kept.count == 0 {
+            match largest(column) {
+                Some((i, w)) => {
+                    trits[i] = sign(w);
+                    kept.add(w);
+                    ternary.rescued.push(j);
+                }
+                None => ternary.zero.push(j),
+            }
+        }
+        sums.push(kept);
+    }
+    let layer_mean = sums.iter().map(|s| s.magnitude).sum::<f64>()
+        / sums.iter().map(|s| s.count).sum::<usize>().max(1) as f64;
+    for (j, (kept, column)) in sums.iter().zip(layer.outer_iter()).enumerate() {
+        if kept.count == 0 {
+            continue;
+        }
+        let alpha = match scale {
+            Scale::Norm => norm(column) / (kept.count as f64).sqrt(),
+            Scale::LayerMean => layer_mean,
+            Scale::LeastSquares => kept.magnitude / kept.count as f64,
+        } as f32;
+        if !alpha.is_finite() {
+            return Err(Error::ScaleOverflow { column: j });
+        }
+        // A scale that rounds to zero would turn kept weights into zeros unseen.
+        ternary.scale[j] = alpha.max(f32::MIN_POSITIVE);
+    }
+    Ok(ternary)
+}
+
+/// What is already ternary, read back: `None` unless every column has one magnitude besides zero.
+pub fn recognize(layer: ArrayView2<'_, f32>) -> Option<Ternary> {
+    let mut ternary = Ternary {
+        trits: Array2::zeros(layer.dim()),
+        scale: Array1::zeros(layer.nrows()),
+        rescued: Vec::new(),
+        zero: Vec::new(),
+    };
+    for (j, column) in layer.outer_iter().enumerate() {
+        let Some((_, w)) = largest(column) else {
+            ternary.zero.push(j);
+            continue;
+        };
+        let alpha = w.abs();
+        for (trit, &w) in ternary.trits.row_mut(j).iter_mut().zip(column) {
+            if w != 0.0 && w.abs() != alpha {
+                return None;
+            }
+            *trit = sign(w);
+        }
+        if !alpha.is_finite() {
+            return None;
+        }
+        ternary.scale[j] = alpha;
+    }
+    Some(ternary)
+}
+
+/// ‖w‖, in f64.
+pub(crate) fn norm(column: ArrayView1<'_, f32>) -> f64 {
+    column
+        .iter()
+        .map(|&w| f64::from(w).powi(2))
+        .sum::<f64>()
+        .sqrt()
+}
+
+/// Sum of the magnitudes kept, and how many.
+#[derive(Clone, Copy, Default)]
+struct Sum {
+    magnitude: f64,
+    count: usize,
+}
+
+impl Sum {
+    fn add(&mut self, w: f32) {
+        self.magnitude += f64::from(w.abs());
+        self.count += 1;
+    }
+}
+
+fn sign(w: f32) -> i8 {
+    i8::from(w > 0.0) - i8::from(w < 0.0)
+}
+
+/// The first entry of the largest magnitude, unless all are zero.
+fn largest(column: ArrayView1<'_, f32>) -> Option<(usize, f32)> {
+    let mut best = None;
+    let mut magnitude = 0.0;
+    for (i, &w) in column.iter().enumerate() {
+        if w.abs() > magnitude {
+            magnitude = w.abs();
+            best = Some((i, w));
+        }
+    }
+    best
+}
