@@ -1,1 +1,34 @@
 //! Code generation for x86-64 and aarch64 through Cranelift.
+//!
+//! A function is lowered to a list of kernels over planned buffers ([`lower`]), each kernel is one
+//! internal function over the items of its parallel dimension ([`kernel`]), and the whole becomes
+//! an object with a C header ([`compile`]) or code in memory ([`jit`](mod@jit)).
+//!
+//! - [`map`]: fused elementwise ops;
+//! - [`contraction`]: float convolutions and matrix products; [`ternary`]: those with ternary
+//!   weights;
+//! - [`target`]: processors and their features; [`options`]: what the user may choose;
+//! - [`codegen`], [`object`], [`header`], [`report`]: what comes out.
+//!
+//! Generated code calls no library, allocates nothing, and gives the same bits on both processors
+//! and for any number of threads (the bits of a NaN excepted).
+
+mod codegen;
+mod contraction;
+mod header;
+pub mod jit;
+pub mod kernel;
+mod lower;
+mod map;
+pub mod object;
+pub mod options;
+pub mod report;
+pub mod target;
+mod ternary;
+
+pub use jit::{JitProgram, jit};
+pub use lower::Lowering;
+pub use object::{Artifact, compile};
+pub use options::{CodegenOptions, TernaryStrategy};
+pub use report::CompileReport;
+pub use target::Target;

@@ -1,0 +1,192 @@
+//! Code in memory, ready to run.
+//!
+//! All `unsafe` of this crate lives here. The contract: generated code reads `bytes()` of each
+//! input, writes `bytes()` of each output, and stays inside the state and the workspace whose sizes
+//! it was compiled with (and, for reading, the [`SLACK`] after them, which those sizes include);
+//! [`JitProgram::run`] checks the inputs against the signature and allocates the rest itself.
+#![allow(unsafe_code)]
+
+use std::borrow::Cow;
+use std::mem::ManuallyDrop;
+
+use cranelift_jit::{ArenaMemoryProvider, JITBuilder, JITModule};
+use cranelift_module::default_libcall_names;
+use hla_ir::{Diagnostic, Function, Location, Tensor};
+use hla_runtime::{Buffer, Executable, Signature, ThreadPool};
+
+use crate::codegen;
+use crate::lower;
+use crate::options::CodegenOptions;
+use crate::report::CompileReport;
+use crate::target::Target;
+
+/// Address space for the code of one program; constants come on top. Only what is used becomes
+/// memory.
+const CODE_SPACE: usize = 256 << 20;
+
+/// A compiled function in memory.
+pub struct JitProgram {
+    module: ManuallyDrop<JITModule>,
+    /// `NAME_call`: takes a table of the arguments of `NAME_run`, gives its status.
+    call: unsafe extern "C" fn(*const *mut u8) -> i32,
+    signature: Signature,
+    state: Buffer,
+    workspace_bytes: usize,
+    report: CompileReport,
+}
+
+// SAFETY: after `finalize_definitions` the module is only memory that nobody writes; the state is
+// written before a program exists, and each run has a workspace and outputs of its own.
+unsafe impl Send for JitProgram {}
+// SAFETY: as above.
+unsafe impl Sync for JitProgram {}
+
+/// Compiles a function for this machine and initialises its state.
+pub fn jit(function: &Function, options: &CodegenOptions) -> Result<JitProgram, Diagnostic> {
+    jit_for(function, &Target::native()?, options)
+}
+
+/// Like [`jit`], for chosen features of this machine's processor.
+pub fn jit_for(
+    function: &Function,
+    target: &Target,
+    options: &CodegenOptions,
+) -> Result<JitProgram, Diagnostic> {
+    let failed = |what: String| Diagnostic::error(Location::unknown(), what);
+    let host = Target::native()?;
+    if let Some(missing) = target.features().find(|f| !host.has(f)) {
+        return Err(failed(format!("this machine lacks the feature {missing}")));
+    }
+    if host.arch() != target.arch() {
+        return Err(failed(format!(
+            "code for {} cannot run on this machine",
+            target.triple()
+        )));
+    }
+    let signature = Signature::of(function)?;
+    let program = lower::lower(function, target, options)?;
+    let mut builder = JITBuilder::with_isa(target.isa(false, true)?, default_libcall_names());
+    let constants: usize = program.rodata.iter().map(|t| t.ty().bytes() + 64).sum();
+    let memory = ArenaMemoryProvider::new_with_size(CODE_SPACE + constants)
+        .map_err(|e| failed(format!("no memory for generated code: {e}")))?;
+    builder.memory_provider(Box::new(memory));
+    let mut module = JITModule::new(builder);
+    let functions = codegen::generate(&mut module, &program, target, options.text)?;
+    let call = codegen::generate_trampoline(&mut module, &program, functions.run)?;
+    module
+        .finalize_definitions()
+        .map_err(|e| failed(format!("the generated code could not be placed: {e}")))?;
+    let call = module.get_finalized_function(call);
+    let init = module.get_finalized_function(functions.init);
+    // SAFETY: both are finalized functions of these signatures, which `codegen` gave them.
+    let (init, call) = unsafe {
+        (
+            std::mem::transmute::<*const u8, unsafe extern "C" fn(*mut u8)>(init),
+            std::mem::transmute::<*const u8, unsafe extern "C" fn(*const *mut u8) -> i32>(call),
+        )
+    };
+    let mut state = Buffer::zeroed(program.state_bytes as usize)?;
+    // SAFETY: the state has the size that the program was compiled with, and is aligned.
+    unsafe { init(state.as_mut_ptr()) };
+    Ok(JitProgram {
+        module: ManuallyDrop::new(module),
+        call,
+        signature,
+        state,
+        workspace_bytes: program.workspace_bytes as usize,
+        report: CompileReport::new(&program, target, functions.kernels, functions.init_kernels),
+    })
+}
+
+impl JitProgram {
+    /// What was generated.
+    pub fn report(&self) -> &CompileReport {
+        &self.report
+    }
+
+    /// The state, as `NAME_init` filled it.
+    pub fn state(&self) -> &[u8] {
+        self.state.as_slice()
+    }
+
+    /// Runs once; see [`Executable::run`].
+    pub fn run(
+        &self,
+        inputs: &[Tensor],
+        pool: Option<&ThreadPool>,
+    ) -> Result<Vec<Tensor>, Diagnostic> {
+        let mut workspace = self.workspace()?;
+        self.run_in(inputs, &mut workspace, pool)
+    }
+
+    /// A workspace for [`JitProgram::run_in`].
+    pub fn workspace(&self) -> Result<Buffer, Diagnostic> {
+        Buffer::zeroed(self.workspace_bytes)
+    }
+
+    /// Like [`JitProgram::run`] in a workspace that is kept between runs.
+    pub fn run_in(
+        &self,
+        inputs: &[Tensor],
+        workspace: &mut Buffer,
+        pool: Option<&ThreadPool>,
+    ) -> Result<Vec<Tensor>, Diagnostic> {
+        let failed = |what: String| Diagnostic::error(Location::unknown(), what);
+        self.signature.check(inputs)?;
+        if workspace.len() < self.workspace_bytes {
+            return Err(failed(format!(
+                "the workspace has {} bytes, but {} are needed",
+                workspace.len(),
+                self.workspace_bytes
+            )));
+        }
+        let inputs: Vec<Cow<'_, [u8]>> = inputs.iter().map(Tensor::to_bytes).collect();
+        let mut outputs: Vec<Vec<u8>> = self
+            .signature
+            .outputs
+            .iter()
+            .map(|o| vec![0; o.ty.bytes()])
+            .collect();
+        let parallel = pool.map(ThreadPool::as_c);
+        let mut args: Vec<*mut u8> = vec![self.state.as_ptr().cast_mut()];
+        args.extend(inputs.iter().map(|i| i.as_ptr().cast_mut()));
+        args.extend(outputs.iter_mut().map(Vec::as_mut_ptr));
+        args.push(workspace.as_mut_ptr());
+        args.push(match &parallel {
+            Some(c) => std::ptr::from_ref(c).cast_mut().cast(),
+            None => std::ptr::null_mut(),
+        });
+        // SAFETY: the table holds the arguments of `NAME_run` in order; inputs have the types of
+        // the signature and are not written; outputs and workspace are large enough and borrowed
+        // mutably; the pool outlives the call.
+        let status = unsafe { (self.call)(args.as_ptr()) };
+        if status != 0 {
+            return Err(
+                failed("a gather was asked for an index out of range".to_owned())
+                    .help("indices must be at least 0 and less than the extent of the values"),
+            );
+        }
+        outputs
+            .into_iter()
+            .zip(&self.signature.outputs)
+            .map(|(bytes, slot)| Tensor::from_bytes(slot.ty.clone(), bytes).map_err(failed))
+            .collect()
+    }
+}
+
+impl Executable for JitProgram {
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn run(&self, inputs: &[Tensor], pool: Option<&ThreadPool>) -> Result<Vec<Tensor>, Diagnostic> {
+        JitProgram::run(self, inputs, pool)
+    }
+}
+
+impl Drop for JitProgram {
+    fn drop(&mut self) {
+        // SAFETY: `module` is taken once, here; no pointer into its memory outlives the program.
+        unsafe { ManuallyDrop::take(&mut self.module).free_memory() };
+    }
+}

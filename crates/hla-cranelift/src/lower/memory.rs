@@ -1,0 +1,102 @@
+//! The memory planner: places buffers in one workspace so that buffers which live at the same time
+//! do not overlap.
+//!
+//! Largest first, each at the lowest offset where it fits beside those already placed: simple,
+//! deterministic, and within a few per cent of the peak for the chains and diamonds of networks.
+
+use super::Temp;
+use crate::kernel::{ALIGN, SLACK};
+
+/// Offsets of the buffers and the size of the workspace.
+pub(super) fn plan(temps: &[Temp]) -> (Vec<u64>, u64) {
+    // A buffer that takes another's place joins its group, which lives as long as both.
+    let mut group: Vec<usize> = (0..temps.len()).collect();
+    let mut lives: Vec<(usize, usize)> = temps.iter().map(|t| (t.first, t.last)).collect();
+    for (i, temp) in temps.iter().enumerate() {
+        if let Some(over) = temp.over.map(|o| o as usize)
+            && temps[over].last == temp.first
+        {
+            let leader = group[over];
+            group[i] = leader;
+            lives[leader].1 = lives[leader].1.max(temp.last);
+        }
+    }
+    let mut order: Vec<usize> = (0..temps.len()).filter(|&i| group[i] == i).collect();
+    order.sort_by_key(|&i| (std::cmp::Reverse(temps[i].bytes), i));
+    let mut offsets = vec![0; temps.len()];
+    let mut placed: Vec<usize> = Vec::with_capacity(order.len());
+    let mut total = 0;
+    let size = |i: usize| (temps[i].bytes + SLACK).next_multiple_of(ALIGN);
+    for i in order {
+        let mut taken: Vec<(u64, u64)> = placed
+            .iter()
+            .filter(|&&j| lives[j].0 <= lives[i].1 && lives[i].0 <= lives[j].1)
+            .map(|&j| (offsets[j], offsets[j] + size(j)))
+            .collect();
+        taken.sort_unstable();
+        let mut at = 0;
+        for (start, end) in taken {
+            if at + size(i) <= start {
+                break;
+            }
+            at = at.max(end);
+        }
+        offsets[i] = at;
+        total = total.max(at + size(i));
+        placed.push(i);
+    }
+    for i in 0..temps.len() {
+        offsets[i] = offsets[group[i]];
+    }
+    (offsets, total)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn temp(bytes: u64, first: usize, last: usize, over: Option<u32>) -> Temp {
+        Temp {
+            bytes,
+            first,
+            last,
+            over,
+        }
+    }
+
+    #[test]
+    fn a_chain_takes_two_buffers() {
+        let temps: Vec<Temp> = (0..10).map(|i| temp(1000, i, i + 1, None)).collect();
+        let (offsets, total) = plan(&temps);
+        assert_eq!(total, 2 * 1088);
+        assert_ne!(offsets[3], offsets[4]);
+    }
+
+    #[test]
+    fn in_place_only_after_the_last_use() {
+        let dead = [temp(64, 0, 1, None), temp(64, 1, 2, Some(0))];
+        assert_eq!(plan(&dead).0, [0, 0]);
+        let alive = [temp(64, 0, 2, None), temp(64, 1, 2, Some(0))];
+        let (offsets, _) = plan(&alive);
+        assert_ne!(offsets[0], offsets[1]);
+    }
+
+    proptest! {
+        #[test]
+        fn live_buffers_are_disjoint(list in prop::collection::vec((1u64..5000, 0usize..20, 0usize..6), 1..40)) {
+            let temps: Vec<Temp> = list.iter().map(|&(b, f, l)| temp(b, f, f + l, None)).collect();
+            let (offsets, total) = plan(&temps);
+            for (i, a) in temps.iter().enumerate() {
+                prop_assert!(offsets[i].is_multiple_of(ALIGN));
+                prop_assert!(offsets[i] + a.bytes + SLACK <= total);
+                for (j, b) in temps.iter().enumerate().skip(i + 1) {
+                    let together = a.first <= b.last && b.first <= a.last;
+                    let disjoint = offsets[i] + a.bytes <= offsets[j] || offsets[j] + b.bytes <= offsets[i];
+                    prop_assert!(!together || disjoint, "{i} and {j}");
+                }
+            }
+        }
+    }
+}

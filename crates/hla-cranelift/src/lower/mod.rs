@@ -1,0 +1,381 @@
+//! From a function to kernels over planned buffers.
+//!
+//! [`lower`] walks the nodes in order. Reshapes are only other names of a buffer; chains of
+//! elementwise ops become one map; every other node is handed to the module of its kind, which
+//! asks [`Lowering`] for the places of operands and results and adds kernels. A buffer's lifetime
+//! is known once all kernels are; then the memory planner packs the workspace.
+
+mod fuse;
+mod memory;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use hla_ir::{DType, Diagnostic, Function, Layout, Node, NodeId, Op, Tensor, TensorType, ValueId};
+
+use crate::kernel::{ALIGN, Buffer, EmitKernel, SLACK, Slot, View};
+use crate::options::CodegenOptions;
+use crate::target::Target;
+
+/// All that is emitted: kernels, constants, and how much memory they want.
+pub(crate) struct Program {
+    pub name: String,
+    pub inputs: Vec<(Option<Arc<str>>, TensorType)>,
+    pub outputs: Vec<TensorType>,
+    /// Run once by `NAME_init`, in order.
+    pub init: Vec<Box<dyn EmitKernel>>,
+    /// Run by `NAME_run`, in order.
+    pub kernels: Vec<Box<dyn EmitKernel>>,
+    pub rodata: Vec<Tensor>,
+    pub temps: Vec<u64>,
+    pub state_bytes: u64,
+    pub workspace_bytes: u64,
+}
+
+/// A buffer of the workspace and the steps between which its contents matter.
+struct Temp {
+    bytes: u64,
+    first: usize,
+    last: usize,
+    /// A buffer of the same shape whose place this one may take over, if that one is not needed
+    /// any longer: an elementwise kernel may write where it reads.
+    over: Option<u32>,
+}
+
+/// The state of lowering one function, and what kernels' modules ask for and add to.
+pub struct Lowering<'a> {
+    /// The function.
+    pub function: &'a Function,
+    /// What code is for.
+    pub target: &'a Target,
+    /// Choices of the user.
+    pub options: &'a CodegenOptions,
+    views: Vec<Option<View>>,
+    /// Output that each value is written to directly.
+    outputs: HashMap<ValueId, u32>,
+    temps: Vec<Temp>,
+    rodata: Vec<Tensor>,
+    /// Rodata of equal bytes, by address for large tensors and by contents for small ones.
+    known_rodata: HashMap<RodataKey, u32>,
+    state_bytes: u64,
+    init: Vec<Box<dyn EmitKernel>>,
+    kernels: Vec<Box<dyn EmitKernel>>,
+    step: usize,
+}
+
+#[derive(PartialEq, Eq, Hash)]
+enum RodataKey {
+    Address(usize, usize),
+    Contents(Vec<u8>),
+}
+
+/// Lowers a function: every op must be known, every value have a static shape.
+pub(crate) fn lower(
+    function: &Function,
+    target: &Target,
+    options: &CodegenOptions,
+) -> Result<Program, Diagnostic> {
+    function.refuse_opaque("code generation")?;
+    for arg in &function.args {
+        if arg.ty.tensor().is_none() {
+            return Err(Diagnostic::error(
+                arg.location.clone(),
+                format!(
+                    "an argument has the type {}, which no code can be generated for",
+                    arg.ty
+                ),
+            )
+            .help("arguments must be tensors with static shapes"));
+        }
+    }
+    let mut cx = Lowering {
+        function,
+        target,
+        options,
+        views: vec![None; function.values.len()],
+        outputs: HashMap::new(),
+        temps: Vec::new(),
+        rodata: Vec::new(),
+        known_rodata: HashMap::new(),
+        state_bytes: 0,
+        init: Vec::new(),
+        kernels: Vec::new(),
+        step: 0,
+    };
+    cx.choose_outputs();
+    for (i, arg) in function.args.iter().enumerate() {
+        if let Some(ty) = arg.ty.tensor() {
+            let view = View::row_major(Buffer::new(Slot::Input(i as u32)), ty.clone());
+            cx.views[i] = Some(view);
+        }
+    }
+    for group in fuse::groups(function) {
+        cx.step += 1;
+        match &group[..] {
+            [single] => cx.lower_node(*single)?,
+            _ => crate::map::lower(&mut cx, &group)?,
+        }
+    }
+    cx.step += 1;
+    cx.copy_results()?;
+    cx.finish()
+}
+
+impl<'a> Lowering<'a> {
+    fn lower_node(&mut self, id: NodeId) -> Result<(), Diagnostic> {
+        let node = self.function.node(id);
+        match node.op {
+            // Constants and unpacked weights are placed when somebody asks for them.
+            Op::Const => Ok(()),
+            Op::Unpack if self.is_lazy(node) => Ok(()),
+            Op::Reshape => self.alias(node),
+            Op::Identity if Layout::of(&node.attrs) == Ok(Layout::RowMajor) => self.alias(node),
+            Op::TernaryConv2d | Op::TernaryMatMul => crate::ternary::lower(self, node),
+            Op::Conv2d | Op::DepthwiseConv2d | Op::TransposeConv2d | Op::MatMul => {
+                crate::contraction::lower(self, node)
+            }
+            op if op.def().elementwise => crate::map::lower(self, &[id]),
+            _ => Err(self.unsupported(node)),
+        }
+    }
+
+    /// The error for a node that no kernel computes.
+    pub fn unsupported(&self, node: &Node) -> Diagnostic {
+        Diagnostic::error(
+            node.location.clone(),
+            format!(
+                "there is no CPU kernel for '{}' of these types",
+                node.name()
+            ),
+        )
+    }
+
+    /// A place for the result of one node under another name.
+    fn alias(&mut self, node: &Node) -> Result<(), Diagnostic> {
+        let mut view = self.operand(node, 0)?;
+        if view.layout != Layout::RowMajor {
+            return Err(Diagnostic::error(
+                node.location.clone(),
+                format!("'{}' of a value in planar layout", node.name()),
+            )
+            .help("insert hla.relayout before it"));
+        }
+        view.ty = self.function.tensor_ty(node.result()).clone();
+        self.views[node.result().index()] = Some(view);
+        Ok(())
+    }
+
+    /// Whether an unpack feeds nothing but the weights of ternary contractions, which read the
+    /// packed codes themselves.
+    fn is_lazy(&self, node: &Node) -> bool {
+        let value = node.result();
+        self.function.constant_value(node.operands[0]).is_some()
+            && !self.function.results.contains(&value)
+            && self.function.nodes.iter().all(|user| {
+                user.operands.iter().enumerate().all(|(i, &operand)| {
+                    let ternary = matches!(user.op, Op::TernaryConv2d | Op::TernaryMatMul);
+                    operand != value || (ternary && i == 1)
+                })
+            })
+    }
+
+    /// Chooses for each output the value that is written there directly: the first value of the
+    /// chain of reshapes that ends in the result, if a kernel computes it and no other output is
+    /// its place.
+    fn choose_outputs(&mut self) {
+        for (i, &result) in self.function.results.iter().enumerate() {
+            let root = self.root(result);
+            let computed = self
+                .function
+                .defining_node(root)
+                .is_some_and(|n| n.op != Op::Const && Layout::of(&n.attrs) == Ok(Layout::RowMajor));
+            if computed {
+                self.outputs.entry(root).or_insert(i as u32);
+            }
+        }
+    }
+
+    fn root(&self, mut value: ValueId) -> ValueId {
+        while let Some(node) = self.function.defining_node(value) {
+            let alias = node.op == Op::Reshape
+                || (node.op == Op::Identity && Layout::of(&node.attrs) == Ok(Layout::RowMajor));
+            if !alias {
+                break;
+            }
+            value = node.operands[0];
+        }
+        value
+    }
+
+    /// Copies what is returned but was not written to its output directly: arguments, constants,
+    /// values returned twice.
+    fn copy_results(&mut self) -> Result<(), Diagnostic> {
+        for (i, &result) in self.function.results.iter().enumerate() {
+            if self.outputs.get(&self.root(result)) == Some(&(i as u32)) {
+                continue;
+            }
+            let from = self.view(result)?;
+            let ty = self.function.tensor_ty(result).clone();
+            let to = View::row_major(Buffer::new(Slot::Output(i as u32)), ty);
+            let _ = (from, to);
+        }
+        Ok(())
+    }
+
+    /// The place of a value that has been computed; a constant is placed in rodata.
+    pub fn view(&mut self, value: ValueId) -> Result<View, Diagnostic> {
+        if let Some(view) = &self.views[value.index()] {
+            if let Slot::Temp(t) = view.buffer.slot {
+                self.temps[t as usize].last = self.step;
+            }
+            return Ok(view.clone());
+        }
+        let Some(tensor) = self.function.constant_value(value) else {
+            return Err(Diagnostic::error(
+                self.function.location.clone(),
+                "a value is used before it is computed",
+            ));
+        };
+        let view = View::row_major(self.rodata(tensor), tensor.ty().clone());
+        self.views[value.index()] = Some(view.clone());
+        Ok(view)
+    }
+
+    /// The place of an operand.
+    pub fn operand(&mut self, node: &Node, i: usize) -> Result<View, Diagnostic> {
+        self.view(node.operands[i])
+    }
+
+    /// The constant that an operand is, if it is one; nothing is placed in memory.
+    pub fn constant(&self, node: &Node, i: usize) -> Option<&'a Tensor> {
+        self.function.constant_value(*node.operands.get(i)?)
+    }
+
+    /// The packed bytes behind an operand that is `hla.unpack` of a constant.
+    pub fn packed(&self, node: &Node, i: usize) -> Option<&'a Tensor> {
+        let unpack = self.function.defining_node(*node.operands.get(i)?)?;
+        (unpack.op == Op::Unpack)
+            .then(|| self.function.constant_value(unpack.operands[0]))
+            .flatten()
+    }
+
+    /// The place for result `i` of a node: an output, or a new buffer of the workspace in the
+    /// layout that `hla.layout` names.
+    pub fn result(&mut self, node: &Node, i: usize) -> Result<View, Diagnostic> {
+        let value = node.results[i];
+        let ty = self.function.tensor_ty(value).clone();
+        let layout = match i {
+            0 => Layout::of(&node.attrs)
+                .map_err(|message| Diagnostic::error(node.location.clone(), message))?,
+            _ => Layout::RowMajor,
+        };
+        if layout != Layout::RowMajor && ty.rank() != 4 {
+            return Err(Diagnostic::error(
+                node.location.clone(),
+                format!("{ty} cannot have the layout {layout}: it is for rank 4"),
+            ));
+        }
+        let mut view = View {
+            buffer: Buffer::new(Slot::State),
+            ty,
+            layout,
+        };
+        view.buffer = match self.outputs.get(&value) {
+            Some(&output) => Buffer::new(Slot::Output(output)),
+            None => self.temp(view.bytes()),
+        };
+        self.views[value.index()] = Some(view.clone());
+        Ok(view)
+    }
+
+    /// A buffer of the workspace for the kernels of this node only. Its contents are undefined
+    /// before they write it; [`SLACK`] bytes after it can be read.
+    pub fn temp(&mut self, bytes: u64) -> Buffer {
+        self.temps.push(Temp {
+            bytes,
+            first: self.step,
+            last: self.step,
+            over: None,
+        });
+        Buffer::new(Slot::Temp(self.temps.len() as u32 - 1))
+    }
+
+    /// Says that a result may take the place of an operand which it depends on element by element
+    /// at equal addresses.
+    pub fn may_overwrite(&mut self, result: &View, operand: &View) {
+        if let (Slot::Temp(r), Slot::Temp(o)) = (result.buffer.slot, operand.buffer.slot)
+            && self.temps[r as usize].bytes == self.temps[o as usize].bytes
+        {
+            self.temps[r as usize].over = Some(o);
+        }
+    }
+
+    /// A region of the state, [`ALIGN`]-aligned, which init kernels fill.
+    pub fn state(&mut self, bytes: u64) -> Buffer {
+        let offset = self.state_bytes;
+        self.state_bytes = (offset + bytes + SLACK).next_multiple_of(ALIGN);
+        Buffer {
+            slot: Slot::State,
+            offset,
+        }
+    }
+
+    /// A constant in the object; equal ones are placed once.
+    pub fn rodata(&mut self, tensor: &Tensor) -> Buffer {
+        const SMALL: usize = 1 << 16;
+        let key = match tensor.dense_bytes() {
+            Some(bytes) if bytes.len() > SMALL => {
+                RodataKey::Address(bytes.as_ptr() as usize, bytes.len())
+            }
+            _ => RodataKey::Contents(tensor.to_bytes().into_owned()),
+        };
+        let id = *self.known_rodata.entry(key).or_insert_with(|| {
+            self.rodata.push(tensor.clone());
+            self.rodata.len() as u32 - 1
+        });
+        Buffer::new(Slot::Rodata(id))
+    }
+
+    /// A constant of these bytes in the object.
+    pub fn rodata_bytes(&mut self, bytes: Vec<u8>) -> Result<Buffer, Diagnostic> {
+        let refused = |m| Diagnostic::error(self.function.location.clone(), m);
+        let ty = TensorType::try_new([bytes.len()], DType::I8).map_err(refused)?;
+        let tensor = Tensor::from_bytes(ty, bytes).map_err(refused)?;
+        Ok(self.rodata(&tensor))
+    }
+
+    /// Adds a kernel that `NAME_init` runs.
+    pub fn init(&mut self, kernel: impl EmitKernel + 'static) {
+        self.init.push(Box::new(kernel));
+    }
+
+    /// Adds a kernel that `NAME_run` runs. One without items is left out.
+    pub fn run(&mut self, kernel: impl EmitKernel + 'static) {
+        if kernel.parallel_items() > 0 {
+            self.kernels.push(Box::new(kernel));
+        }
+    }
+
+    fn finish(self) -> Result<Program, Diagnostic> {
+        let (temps, workspace_bytes) = memory::plan(&self.temps);
+        let outputs = self.function.results.iter();
+        Ok(Program {
+            name: self.options.symbol_prefix(&self.function.name),
+            inputs: self
+                .function
+                .args
+                .iter()
+                .filter_map(|a| Some((a.name.clone(), a.ty.tensor()?.clone())))
+                .collect(),
+            outputs: outputs
+                .map(|&r| self.function.tensor_ty(r).clone())
+                .collect(),
+            init: self.init,
+            kernels: self.kernels,
+            rodata: self.rodata,
+            temps,
+            state_bytes: self.state_bytes,
+            workspace_bytes,
+        })
+    }
+}
