@@ -1,0 +1,266 @@
+//! Convolutions and the matrix product.
+
+use hla_ir::DType;
+
+use crate::evaluate::Step;
+use crate::value::Value;
+
+/// A number that contractions accumulate in.
+trait Accumulator: Copy {
+    /// Where sums begin.
+    const ZERO: Self;
+    /// self + x·w, with one rounding.
+    fn accumulate(self, x: Self, w: Self) -> Self;
+    /// self + x.
+    fn plus(self, x: Self) -> Self;
+}
+
+impl Accumulator for f32 {
+    const ZERO: f32 = 0.0;
+    fn accumulate(self, x: f32, w: f32) -> f32 {
+        x.mul_add(w, self)
+    }
+    fn plus(self, x: f32) -> f32 {
+        self + x
+    }
+}
+
+/// Wraps modulo 2⁶⁴, so the low 32 bits are those of an i32 accumulator.
+impl Accumulator for i64 {
+    const ZERO: i64 = 0;
+    fn accumulate(self, x: i64, w: i64) -> i64 {
+        self.wrapping_add(x.wrapping_mul(w))
+    }
+    fn plus(self, x: i64) -> i64 {
+        self.wrapping_add(x)
+    }
+}
+
+/// Operands as plain row-major elements, zero points subtracted.
+enum Operands {
+    Float(Vec<Vec<f32>>),
+    Int(Vec<Vec<i64>>),
+}
+
+/// Reads the operands; `zero_points` names the attribute of the first ones.
+fn operands(step: &Step<'_>, zero_points: &[&str]) -> Result<Operands, String> {
+    if step.operands[0].dtype().is_float() {
+        let all = step.operands.iter().map(|v| v.to_f32s());
+        return Ok(Operands::Float(all.collect::<Result<_, _>>()?));
+    }
+    let mut all = Vec::new();
+    for (i, operand) in step.operands.iter().enumerate() {
+        let zero = zero_points.get(i).map_or(0, |name| step.int(name));
+        all.push(operand.to_i64s()?.into_iter().map(|v| v - zero).collect());
+    }
+    Ok(Operands::Int(all))
+}
+
+/// Row-major position of an index of rank 4.
+fn at(shape: &[usize], index: [usize; 4]) -> usize {
+    index
+        .iter()
+        .zip(shape)
+        .fold(0, |sum, (i, extent)| sum * extent + i)
+}
+
+/// Position in the input of tap `k` of a window, unless it lies in the padding.
+fn tap(
+    out: usize,
+    stride: usize,
+    k: usize,
+    dilation: usize,
+    pad: usize,
+    extent: usize,
+) -> Option<usize> {
+    (out * stride + k * dilation)
+        .checked_sub(pad)
+        .filter(|&i| i < extent)
+}
+
+/// The positions in the input of the taps of one window, in the order of (kh, kw), with (kh, kw).
+pub(crate) struct Window {
+    pad: Vec<usize>,
+    stride: Vec<usize>,
+    dilation: Vec<usize>,
+    kernel: [usize; 2],
+    input: [usize; 2],
+}
+
+impl Window {
+    /// The window that a step's attributes describe over an NHWC input.
+    pub(crate) fn new(step: &Step<'_>, kernel: [usize; 2]) -> Window {
+        let shape = step.operands[0].shape();
+        let dilation = match step.attrs.i64s("dilation") {
+            Some(_) => step.usizes("dilation"),
+            None => vec![1, 1],
+        };
+        Window {
+            pad: step.usizes("pad"),
+            stride: step.usizes("stride"),
+            dilation,
+            kernel,
+            input: [shape[1], shape[2]],
+        }
+    }
+
+    /// (kh, kw, ih, iw) for each tap of the window at (oh, ow) that is not padding.
+    pub(crate) fn taps(&self, oh: usize, ow: usize) -> impl Iterator<Item = [usize; 4]> + '_ {
+        let [height, width] = self.kernel;
+        (0..height).flat_map(move |kh| {
+            let ih = tap(
+                oh,
+                self.stride[0],
+                kh,
+                self.dilation[0],
+                self.pad[0],
+                self.input[0],
+            );
+            (0..width).filter_map(move |kw| {
+                let iw = tap(
+                    ow,
+                    self.stride[1],
+                    kw,
+                    self.dilation[1],
+                    self.pad[2],
+                    self.input[1],
+                )?;
+                Some([kh, kw, ih?, iw])
+            })
+        })
+    }
+}
+
+/// All indices of a rank-4 shape in row-major order.
+pub(crate) fn indices(shape: &[usize]) -> impl Iterator<Item = [usize; 4]> + use<> {
+    let [a, b, c, d] = [shape[0], shape[1], shape[2], shape[3]];
+    (0..a).flat_map(move |n| {
+        (0..b).flat_map(move |h| (0..c).flat_map(move |w| (0..d).map(move |o| [n, h, w, o])))
+    })
+}
+
+/// The bias of a channel; one element serves all.
+fn bias<T: Copy>(bias: &[T], channel: usize) -> T {
+    bias[if bias.len() == 1 { 0 } else { channel }]
+}
+
+fn store_floats(step: &Step<'_>, values: Vec<f32>) -> Result<Value, String> {
+    Value::floats(step.result.dtype, &step.result.shape, values)
+}
+
+fn store_ints(step: &Step<'_>, values: Vec<i64>) -> Result<Value, String> {
+    debug_assert_eq!(step.result.dtype, DType::I32);
+    Value::ints(step.result.dtype, &step.result.shape, values)
+}
+
+pub(crate) fn conv2d(step: &Step<'_>) -> Result<Value, String> {
+    match operands(step, &["input_zp", "weight_zp"])? {
+        Operands::Float(v) => store_floats(step, conv2d_of(step, &v)),
+        Operands::Int(v) => store_ints(step, conv2d_of(step, &v)),
+    }
+}
+
+fn conv2d_of<T: Accumulator>(step: &Step<'_>, operands: &[Vec<T>]) -> Vec<T> {
+    let (input, weight) = (step.operands[0].shape(), step.operands[1].shape());
+    let window = Window::new(step, [weight[1], weight[2]]);
+    indices(&step.result.shape)
+        .map(|[n, oh, ow, oc]| {
+            let mut sum = T::ZERO;
+            for [kh, kw, ih, iw] in window.taps(oh, ow) {
+                for ic in 0..input[3] {
+                    let x = operands[0][at(input, [n, ih, iw, ic])];
+                    let w = operands[1][at(weight, [oc, kh, kw, ic])];
+                    sum = sum.accumulate(x, w);
+                }
+            }
+            sum.plus(bias(&operands[2], oc))
+        })
+        .collect()
+}
+
+pub(crate) fn depthwise_conv2d(step: &Step<'_>) -> Result<Value, String> {
+    match operands(step, &["input_zp", "weight_zp"])? {
+        Operands::Float(v) => store_floats(step, depthwise_of(step, &v)),
+        Operands::Int(v) => store_ints(step, depthwise_of(step, &v)),
+    }
+}
+
+fn depthwise_of<T: Accumulator>(step: &Step<'_>, operands: &[Vec<T>]) -> Vec<T> {
+    let (input, weight) = (step.operands[0].shape(), step.operands[1].shape());
+    let window = Window::new(step, [weight[0], weight[1]]);
+    let multiplier = weight[3];
+    indices(&step.result.shape)
+        .map(|[n, oh, ow, oc]| {
+            let (c, m) = (oc / multiplier, oc % multiplier);
+            let mut sum = T::ZERO;
+            for [kh, kw, ih, iw] in window.taps(oh, ow) {
+                let x = operands[0][at(input, [n, ih, iw, c])];
+                let w = operands[1][at(weight, [kh, kw, c, m])];
+                sum = sum.accumulate(x, w);
+            }
+            sum.plus(bias(&operands[2], oc))
+        })
+        .collect()
+}
+
+pub(crate) fn transpose_conv2d(step: &Step<'_>) -> Result<Value, String> {
+    match operands(step, &["input_zp", "weight_zp"])? {
+        Operands::Float(v) => store_floats(step, transpose_of(step, &v)),
+        Operands::Int(v) => store_ints(step, transpose_of(step, &v)),
+    }
+}
+
+fn transpose_of<T: Accumulator>(step: &Step<'_>, operands: &[Vec<T>]) -> Vec<T> {
+    let (input, weight) = (step.operands[0].shape(), step.operands[1].shape());
+    let out = &step.result.shape;
+    let stride = step.usizes("stride");
+    let pad = step.attrs.i64s("out_pad").unwrap_or_default();
+    let mut sums: Vec<T> = indices(out)
+        .map(|[.., oc]| bias(&operands[2], oc))
+        .collect();
+    // out_pad may be negative: it then crops.
+    let place = |i: usize, stride: usize, k: usize, pad: i64, extent: usize| {
+        usize::try_from((i * stride + k) as i64 + pad)
+            .ok()
+            .filter(|&o| o < extent)
+    };
+    for [n, ih, iw, oc] in indices(&[input[0], input[1], input[2], weight[0]]) {
+        for kh in 0..weight[1] {
+            for kw in 0..weight[2] {
+                let oh = place(ih, stride[0], kh, pad[0], out[1]);
+                let ow = place(iw, stride[1], kw, pad[2], out[2]);
+                let (Some(oh), Some(ow)) = (oh, ow) else {
+                    continue;
+                };
+                let sum = &mut sums[at(out, [n, oh, ow, oc])];
+                for ic in 0..input[3] {
+                    let x = operands[0][at(input, [n, ih, iw, ic])];
+                    let w = operands[1][at(weight, [oc, kh, kw, ic])];
+                    *sum = sum.accumulate(x, w);
+                }
+            }
+        }
+    }
+    sums
+}
+
+pub(crate) fn matmul(step: &Step<'_>) -> Result<Value, String> {
+    match operands(step, &["a_zp", "b_zp"])? {
+        Operands::Float(v) => store_floats(step, matmul_of(step, &v)),
+        Operands::Int(v) => store_ints(step, matmul_of(step, &v)),
+    }
+}
+
+fn matmul_of<T: Accumulator>(step: &Step<'_>, operands: &[Vec<T>]) -> Vec<T> {
+    let (a, b) = (step.operands[0].shape(), step.operands[1].shape());
+    let [batch, rows, depth, columns] = [a[0], a[1], a[2], b[2]];
+    indices(&[batch, rows, columns, 1])
+        .map(|[n, h, w, _]| {
+            (0..depth).fold(T::ZERO, |sum, k| {
+                let x = operands[0][(n * rows + h) * depth + k];
+                let y = operands[1][(n * depth + k) * columns + w];
+                sum.accumulate(x, y)
+            })
+        })
+        .collect()
+}
