@@ -18,7 +18,11 @@ pub mod pipeline;
 pub mod registry;
 pub mod report;
 
+mod layers;
+
 pub mod cse;
+pub mod pack;
+pub mod ternarize;
 
 pub use calibration::{Calibration, calibrate};
 pub use compile::{Activations, CompileOptions, inference_pipeline};

@@ -28,7 +28,7 @@ impl PassInfo {
     }
 }
 
-static REGISTRY: &[PassInfo] = &[crate::cse::PASS];
+static REGISTRY: &[PassInfo] = &[crate::cse::PASS, crate::ternarize::PASS, crate::pack::PASS];
 
 /// All passes, in the order in which a compilation runs them.
 pub fn registry() -> &'static [PassInfo] {

@@ -11,6 +11,8 @@ pub enum Scale {
     /// α_j = ‖w_j‖/√nnz_j: ŵ_j has the norm of w_j. For unit columns it is Eq. 5, α_j = 1/√nnz_j,
     /// so that ‖ŵ_j‖ = 1.
     Norm,
+    /// α_j = 1/√nnz_j whatever the norm of w_j: Eq. 5 as printed.
+    Unit,
     /// TWN's: one α for the layer, the mean of |w| over all kept weights.
     LayerMean,
     /// α_j = mean of |w_ij| over the kept weights of column j, which minimises ‖w_j − ŵ_j‖.
@@ -94,6 +96,7 @@ pub fn ternarize(
         }
         let alpha = match scale {
             Scale::Norm => norm(column) / (kept.count as f64).sqrt(),
+            Scale::Unit => 1.0 / (kept.count as f64).sqrt(),
             Scale::LayerMean => layer_mean,
             Scale::LeastSquares => kept.magnitude / kept.count as f64,
         } as f32;

@@ -56,6 +56,11 @@ fn equations_4_and_5() {
     assert_eq!(t.trits, arr2(&[[1, 0, -1, 0], [1, 0, 0, 0]]));
     assert_eq!(t.scale, arr1(&[std::f32::consts::FRAC_1_SQRT_2, 1.0]));
     assert_eq!((t.rescued, t.zero), (vec![1], vec![]));
+    // The columns have length 1 already, so Eq. 5 as printed is the same.
+    let unit_scale = ternarize(unit().view(), 0.55, Scale::Unit).unwrap();
+    assert_eq!(unit_scale.scale, t.scale);
+    let triple = ternarize((unit() * 3.0).view(), 1.65, Scale::Unit).unwrap();
+    assert_eq!(triple.scale, t.scale);
 }
 
 /// Eq. 7 with the same: w₀ᵀŵ₀ = (0.6 + 0.8)/√2, w₁ᵀŵ₁ = 0.5.

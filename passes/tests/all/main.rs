@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-#[allow(dead_code)]
 mod build;
 mod cse;
+mod pack;
+mod ternarize;

@@ -1,0 +1,125 @@
+//! What `hla-ternarize` tells: a row for each layer, totals, and remarks about what stays float.
+
+use std::collections::{BTreeMap, HashSet};
+
+use hla_ir::{Function, Op};
+use hla_quant::ternary::Ternary;
+use hla_quant::{entropy, pack, similarity};
+
+use crate::layers::Layer;
+use crate::report::{Cell, Report, Table};
+
+/// Fills the report.
+pub(super) fn tell(
+    function: &Function,
+    layers: &[Layer<'_>],
+    reasons: &BTreeMap<usize, &'static str>,
+    plan: &[Option<Ternary>],
+    report: &mut Report,
+) {
+    let mut table = Table::new(
+        "ternary layers",
+        &[
+            "layer",
+            "shape",
+            "kind",
+            "zeros",
+            "cosine",
+            "alpha min",
+            "alpha max",
+            "bits/weight",
+            "entropy",
+            "zero columns",
+        ],
+    );
+    let (mut before, mut after, mut weights, mut zeros, mut count) = (0, 0, 0, 0, 0usize);
+    let mut seen = HashSet::new();
+    for (i, (layer, ternary)) in layers.iter().zip(plan).enumerate() {
+        let (n, m) = layer.dim();
+        let float_bytes = layer.weight.ty().bytes();
+        let once = seen.insert(layer.weight_value);
+        before += if once { float_bytes } else { 0 };
+        let shape: Vec<String> = layer
+            .weight
+            .shape()
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        let mut row: Vec<Cell> = vec![layer.name.as_str().into(), shape.join("x").into()];
+        let Some(ternary) = ternary else {
+            after += if once { float_bytes } else { 0 };
+            let reason = reasons.get(&i).copied().unwrap_or("float");
+            row.push(format!("{}: {reason}", layer.dtype()).into());
+            row.extend(vec![Cell::Empty; 4]);
+            row.push(Cell::Float(8.0 * layer.dtype().bytes() as f64));
+            row.extend(vec![Cell::Empty; 2]);
+            table.rows.push(row);
+            continue;
+        };
+        let bytes = pack::packed_len(n, m) + 4 * n;
+        after += if once { bytes } else { 0 };
+        count += 1;
+        weights += n * m;
+        zeros += ternary.trits.iter().filter(|&&t| t == 0).count();
+        let used = || ternary.scale.iter().copied().filter(|&a| a > 0.0);
+        let counts = entropy::trit_counts(ternary.trits.iter().copied());
+        row.push("ternary".into());
+        row.push(ternary.sparsity().into());
+        row.push(similarity::mean_cosine(layer.matrix().view(), ternary).into());
+        row.push(
+            used()
+                .reduce(f32::min)
+                .map_or(Cell::Empty, |a| f64::from(a).into()),
+        );
+        row.push(
+            used()
+                .reduce(f32::max)
+                .map_or(Cell::Empty, |a| f64::from(a).into()),
+        );
+        row.push((8.0 * bytes as f64 / (n * m).max(1) as f64).into());
+        row.push(entropy::entropy(&counts).into());
+        row.push(ternary.zero.len().into());
+        table.rows.push(row);
+        let at = &function.node(layer.node).location;
+        if !ternary.zero.is_empty() {
+            report.warn(
+                at,
+                format!(
+                    "{} of {n} output channels of '{}' have only zero weights: their α is 0",
+                    ternary.zero.len(),
+                    layer.name
+                ),
+            );
+        }
+        if !ternary.rescued.is_empty() {
+            report.remark(at, format!("{} of {n} output channels of '{}' have no weight above the threshold: each keeps its largest", ternary.rescued.len(), layer.name));
+        }
+    }
+    for (_, node) in function.iter_nodes() {
+        if matches!(node.op, Op::DepthwiseConv2d | Op::TransposeConv2d) {
+            report.remark(
+                &node.location,
+                format!(
+                    "'{}' stays float: only tosa.conv2d and tosa.matmul become ternary",
+                    node.name()
+                ),
+            );
+        }
+    }
+    if !table.rows.is_empty() {
+        report.tables.push(table);
+    }
+    report.figure("ternary layers", count);
+    report.figure("float layers", layers.len() - count);
+    report.figure("ternary weights", weights);
+    report.figure(
+        "share of zeros",
+        if weights > 0 {
+            zeros as f64 / weights as f64
+        } else {
+            0.0
+        },
+    );
+    report.figure("weight bytes before", before);
+    report.figure("weight bytes after", after);
+}
