@@ -35,6 +35,10 @@ impl NodeId {
     }
 }
 
+/// Encloses the number of a captured operand in the text of an opaque op: a character that MLIR
+/// never prints.
+pub const CAPTURE: char = '\u{1}';
+
 /// What a compiler is handed: functions, and whatever else stood beside them.
 #[derive(Clone, PartialEq, Default, Debug)]
 pub struct Module {
@@ -231,7 +235,8 @@ impl Function {
     }
 
     /// Appends an op hlac does not know. `suffix` is the MLIR text between the operands and the
-    /// types: properties, regions, attributes.
+    /// types: properties, regions, attributes. Where its regions use a value from outside, the text
+    /// has the number of an operand between two [`CAPTURE`]s; MLIR does not list such an operand.
     pub fn push_opaque(
         &mut self,
         name: &str,

@@ -9,7 +9,7 @@ use std::fmt::{self, Write};
 
 use crate::attr::{Attr, Attrs};
 use crate::diagnostic::Location;
-use crate::graph::{Arg, Function, Module, Node, ValueId};
+use crate::graph::{Arg, CAPTURE, Function, Module, Node, ValueId};
 use crate::op::{AttrDef, AttrKind, Form};
 use crate::tensor::Tensor;
 use crate::types::{DType, TensorType};
@@ -20,7 +20,8 @@ const DECIMAL_ELEMENTS: usize = 64;
 /// What to write besides the program.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Options {
-    /// A trailing `loc(…)` on every op and argument that has a location.
+    /// A trailing `loc(…)` on every op and argument; without it, who reads the text back takes the
+    /// place in the text for the location.
     pub locations: bool,
 }
 
@@ -81,7 +82,13 @@ impl<'a> Printer<'a> {
 
     fn function(mut self) {
         let f = self.function;
-        let _ = write!(self.out, "  func.func @{}(", symbol(&f.name));
+        self.out.push_str("  func.func ");
+        let mut attrs = f.attrs.clone();
+        // MLIR wants this one as a keyword.
+        if let Some(Attr::Str(visibility)) = attrs.remove("sym_visibility") {
+            let _ = write!(self.out, "{visibility} ");
+        }
+        let _ = write!(self.out, "@{}(", symbol(&f.name));
         for (i, arg) in f.args.iter().enumerate() {
             if i > 0 {
                 self.out.push_str(", ");
@@ -106,9 +113,9 @@ impl<'a> Printer<'a> {
                 let _ = write!(self.out, " -> ({})", many.join(", "));
             }
         }
-        if !f.attrs.is_empty() {
+        if !attrs.is_empty() {
             self.out.push_str(" attributes ");
-            write_dictionary(self.out, f.attrs.iter());
+            write_dictionary(self.out, attrs.iter());
         }
         self.out.push_str(" {\n");
         for node in &f.nodes {
@@ -127,7 +134,7 @@ impl<'a> Printer<'a> {
     }
 
     fn location(&mut self, location: &Location) {
-        if self.options.locations && !location.is_unknown() {
+        if self.options.locations {
             let _ = write!(self.out, " loc({})", location_text(location));
         }
     }
@@ -156,6 +163,7 @@ impl<'a> Printer<'a> {
             .iter()
             .map(|&v| (self.names[&v].clone(), f.ty(v).to_string()))
             .collect();
+        let suffix = opaque_suffix(node, &mut operands);
         let def = node.op.def();
         for attr in def.attrs {
             let Some(value) = node.attrs.get(attr.name) else {
@@ -217,7 +225,10 @@ impl<'a> Printer<'a> {
             operands.iter().map(part).collect::<Vec<_>>().join(", ")
         };
         let _ = write!(self.out, "\"{}\"({})", node.name(), list(|o| &o.0));
-        self.attributes(node);
+        match suffix {
+            Some(text) => self.out.push_str(&text),
+            None => self.attributes(node),
+        }
         let types: Vec<String> = node.results.iter().map(|&r| f.ty(r).to_string()).collect();
         let arrow = if types.len() == 1 {
             types[0].clone()
@@ -230,10 +241,6 @@ impl<'a> Printer<'a> {
     }
 
     fn attributes(&mut self, node: &Node) {
-        if let Some(Attr::Raw(suffix)) = node.attrs.get("mlir.suffix") {
-            self.out.push_str(suffix);
-            return;
-        }
         let def = node.op.def();
         let dtype = node
             .operands
@@ -268,6 +275,27 @@ impl<'a> Printer<'a> {
             write_texts(self.out, &rest);
         }
     }
+}
+
+/// The text of an opaque op with captured operands named; takes these out of the list of operands.
+fn opaque_suffix(node: &Node, operands: &mut Vec<(String, String)>) -> Option<String> {
+    let Some(Attr::Raw(suffix)) = node.attrs.get("mlir.suffix") else {
+        return None;
+    };
+    let mut captured = vec![false; operands.len()];
+    let mut text = String::new();
+    for (i, part) in suffix.split(CAPTURE).enumerate() {
+        match part.parse::<usize>() {
+            Ok(n) if i % 2 == 1 && n < operands.len() => {
+                captured[n] = true;
+                text.push_str(&operands[n].0);
+            }
+            _ => text.push_str(part),
+        }
+    }
+    let mut captured = captured.into_iter();
+    operands.retain(|_| !captured.next().unwrap_or(false));
+    Some(text)
 }
 
 /// Element type of a constant operand.
@@ -438,8 +466,18 @@ pub fn float_text(value: f32, dtype: DType) -> String {
 /// A tensor's contents as `dense<…>`, without its type.
 pub fn dense_text(tensor: &Tensor) -> String {
     let dtype = tensor.dtype();
-    let number = |v: f64, i: i64| match dtype {
-        DType::F32 | DType::F16 | DType::BF16 => float_text(v as f32, dtype),
+    let number = |element: &[u8], i: i64| match dtype {
+        DType::F32 | DType::F16 | DType::BF16 => {
+            let value = crate::tensor::element_f64(dtype, element);
+            if value.is_finite() {
+                return float_text(value as f32, dtype);
+            }
+            // A conversion would lose the payload of a NaN.
+            element.iter().rev().fold("0x".to_owned(), |mut hex, byte| {
+                let _ = write!(hex, "{byte:02X}");
+                hex
+            })
+        }
         DType::I1 => (i != 0).to_string(),
         _ => i.to_string(),
     };
@@ -447,7 +485,6 @@ pub fn dense_text(tensor: &Tensor) -> String {
         return "dense<>".to_owned();
     }
     if let Some(element) = tensor.splat_element() {
-        let value = crate::tensor::element_f64(dtype, element);
         let one = Tensor::splat_bytes(
             TensorType {
                 shape: vec![1],
@@ -460,7 +497,7 @@ pub fn dense_text(tensor: &Tensor) -> String {
             .and_then(|t| t.to_i64s())
             .and_then(|v| v.first().copied())
             .unwrap_or(0);
-        return format!("dense<{}>", number(value, int));
+        return format!("dense<{}>", number(element, int));
     }
     if tensor.ty().elements() > DECIMAL_ELEMENTS && dtype != DType::I1 {
         let bytes = tensor.to_bytes();
@@ -475,10 +512,11 @@ pub fn dense_text(tensor: &Tensor) -> String {
         return out;
     }
     let ints = tensor.to_i64s().unwrap_or_default();
-    let numbers: Vec<String> = tensor
-        .iter_f64()
+    let bytes = tensor.to_bytes();
+    let numbers: Vec<String> = bytes
+        .chunks_exact(dtype.bytes())
         .enumerate()
-        .map(|(i, v)| number(v, ints.get(i).copied().unwrap_or(0)))
+        .map(|(i, element)| number(element, ints.get(i).copied().unwrap_or(0)))
         .collect();
     format!("dense<{}>", nested(tensor.shape(), &numbers))
 }

@@ -238,6 +238,16 @@ impl Tensor {
         )
     }
 
+    /// The same bytes as elements of another type that takes as many; copies only a splat.
+    pub fn reinterpret(&self, ty: TensorType) -> Result<Tensor, String> {
+        match &self.data {
+            Data::Dense(bytes, offset) if self.ty.bytes() == ty.bytes() => {
+                Tensor::from_shared(ty, Arc::clone(bytes), *offset)
+            }
+            _ => Tensor::from_bytes(ty, self.to_bytes().into_owned()),
+        }
+    }
+
     /// The same data under another shape with as many elements.
     pub fn reshape(&self, shape: impl Into<Vec<usize>>) -> Result<Tensor, String> {
         let ty = TensorType::try_new(shape, self.ty.dtype)?;
