@@ -1,0 +1,262 @@
+//! Contexts, the operation that each holds, printing, bytecode and passes.
+
+use std::sync::{Arc, Once};
+
+use hla_ir::Diagnostic;
+use melior::dialect::DialectRegistry;
+use mlir_sys::*;
+
+use crate::pipeline::PipelineOptions;
+
+use super::{Op, Value, diagnostics, printed, printed_text, string_ref};
+
+/// Which dialects a context offers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Dialects {
+    /// What models are made of: func, tosa, and what these need.
+    Models,
+    /// Everything upstream has.
+    All,
+}
+
+/// How to print.
+#[derive(Clone, Copy, Default, Debug)]
+pub(crate) struct PrintForm {
+    /// Generic form for every op.
+    pub(crate) generic: bool,
+    /// With `loc(…)`.
+    pub(crate) locations: bool,
+    /// Elements attributes with more elements than this are elided.
+    pub(crate) elide_above: Option<usize>,
+}
+
+/// A context and the top-level operation parsed into it.
+pub(crate) struct Ir {
+    context: Context,
+    root: MlirOperation,
+}
+
+/// A context that collects its diagnostics.
+struct Context {
+    raw: MlirContext,
+    collected: Arc<diagnostics::Collected>,
+}
+
+impl Drop for Context {
+    fn drop(&mut self) {
+        // SAFETY: it is alive, and nothing of it outlives it.
+        unsafe { mlirContextDestroy(self.raw) };
+    }
+}
+
+impl Context {
+    fn new(dialects: Dialects) -> Context {
+        let registry = DialectRegistry::new();
+        match dialects {
+            // SAFETY: the registry is alive.
+            Dialects::Models => unsafe {
+                for handle in [
+                    mlirGetDialectHandle__func__(),
+                    mlirGetDialectHandle__tosa__(),
+                    mlirGetDialectHandle__arith__(),
+                    mlirGetDialectHandle__tensor__(),
+                    mlirGetDialectHandle__linalg__(),
+                    mlirGetDialectHandle__quant__(),
+                ] {
+                    mlirDialectHandleInsertDialect(handle, registry.to_raw());
+                }
+            },
+            Dialects::All => melior::utility::register_all_dialects(&registry),
+        }
+        // SAFETY: the registry is alive while it is copied into the context.
+        let raw = unsafe { mlirContextCreateWithRegistry(registry.to_raw(), false) };
+        // SAFETY: the context is alive.
+        unsafe { mlirContextSetAllowUnregisteredDialects(raw, true) };
+        Context {
+            raw,
+            collected: diagnostics::attach(raw),
+        }
+    }
+}
+
+impl Drop for Ir {
+    fn drop(&mut self) {
+        // SAFETY: the operation is alive and owned; its context is destroyed after it.
+        unsafe { mlirOperationDestroy(self.root) };
+    }
+}
+
+impl Ir {
+    /// Parses text or bytecode, and verifies it. `buffer` ends with a NUL that does not belong to
+    /// the source, as MLIR's lexer looks one byte beyond it.
+    pub(crate) fn parse(
+        name: &str,
+        buffer: &[u8],
+        dialects: Dialects,
+    ) -> Result<Ir, Vec<Diagnostic>> {
+        assert_eq!(buffer.last(), Some(&0), "the buffer ends with a NUL");
+        let context = Context::new(dialects);
+        // SAFETY: the context is alive, and so are the strings; a failure gives null.
+        let root = unsafe {
+            mlirOperationCreateParse(
+                context.raw,
+                string_ref(&buffer[..buffer.len() - 1]),
+                string_ref(name.as_bytes()),
+            )
+        };
+        if root.ptr.is_null() {
+            return Err(context.collected.take());
+        }
+        Ok(Ir { context, root })
+    }
+
+    /// The top-level operation.
+    pub(crate) fn root(&self) -> Op<'_> {
+        Op {
+            raw: self.root,
+            life: std::marker::PhantomData,
+        }
+    }
+
+    /// Diagnostics since the last time.
+    pub(crate) fn take_diagnostics(&self) -> Vec<Diagnostic> {
+        self.context.collected.take()
+    }
+
+    /// The top-level operation as text.
+    pub(crate) fn print(&self, form: PrintForm) -> String {
+        Printer::new(self, form).print(self.root())
+    }
+
+    /// The top-level operation as bytecode.
+    pub(crate) fn bytecode(&self) -> Vec<u8> {
+        // SAFETY: the operation is alive.
+        printed(|callback, data| unsafe { mlirOperationWriteBytecode(self.root, callback, data) })
+    }
+
+    /// Runs a textual pipeline such as `builtin.module(canonicalize)`. On failure the operation is
+    /// in an unknown, but destroyable, state.
+    pub(crate) fn run_passes(
+        &mut self,
+        pipeline: &str,
+        options: PipelineOptions,
+    ) -> Result<(), Vec<Diagnostic>> {
+        static REGISTER: Once = Once::new();
+        // SAFETY: registration happens once in the process.
+        REGISTER.call_once(|| unsafe { mlirRegisterAllPasses() });
+        let mut failure = None;
+        // SAFETY: context and operation are alive; the manager is destroyed before both.
+        unsafe {
+            let anchor = mlirIdentifierStr(mlirOperationGetName(self.root));
+            let manager = mlirPassManagerCreateOnOperation(self.context.raw, anchor);
+            let mut parsed = MlirLogicalResult { value: 0 };
+            let message = printed_text(|callback, data| {
+                parsed = mlirParsePassPipeline(
+                    mlirPassManagerGetAsOpPassManager(manager),
+                    string_ref(pipeline.as_bytes()),
+                    callback,
+                    data,
+                );
+            });
+            mlirPassManagerEnableVerifier(manager, options.verify_each);
+            if options.print_ir_after_all {
+                let flags = mlirOpPrintingFlagsCreate();
+                mlirPassManagerEnableIRPrinting(
+                    manager,
+                    false,
+                    true,
+                    true,
+                    false,
+                    false,
+                    flags,
+                    string_ref(b""),
+                );
+                mlirOpPrintingFlagsDestroy(flags);
+            }
+            if parsed.value == 0 {
+                failure = Some(Diagnostic::error(
+                    hla_ir::Location::unknown(),
+                    message.trim().to_owned(),
+                ));
+            } else if mlirPassManagerRunOnOp(manager, self.root).value == 0 {
+                failure = Some(Diagnostic::error(
+                    hla_ir::Location::unknown(),
+                    format!("the pipeline '{pipeline}' failed"),
+                ));
+            }
+            mlirPassManagerDestroy(manager);
+        }
+        match failure {
+            None => Ok(()),
+            Some(failure) => {
+                let mut all = self.take_diagnostics();
+                if all.iter().all(|d| d.severity != hla_ir::Severity::Error) {
+                    all.push(failure);
+                }
+                Err(all)
+            }
+        }
+    }
+}
+
+/// Prints operations and values with one numbering.
+pub(crate) struct Printer<'a> {
+    state: MlirAsmState,
+    flags: MlirOpPrintingFlags,
+    life: std::marker::PhantomData<&'a Ir>,
+}
+
+impl<'a> Printer<'a> {
+    /// A printer for everything in an `Ir`; numbering costs a walk over all of it.
+    pub(crate) fn new(ir: &'a Ir, form: PrintForm) -> Printer<'a> {
+        // SAFETY: the flags live until the printer is dropped, the operation longer.
+        unsafe {
+            let flags = mlirOpPrintingFlagsCreate();
+            // It was verified when it was parsed.
+            mlirOpPrintingFlagsAssumeVerified(flags);
+            if form.generic {
+                mlirOpPrintingFlagsPrintGenericOpForm(flags);
+                mlirOpPrintingFlagsUseLocalScope(flags);
+            }
+            if form.locations {
+                mlirOpPrintingFlagsEnableDebugInfo(flags, true, false);
+            }
+            if let Some(limit) = form.elide_above {
+                let limit = isize::try_from(limit).unwrap_or(isize::MAX);
+                mlirOpPrintingFlagsElideLargeElementsAttrs(flags, limit);
+                mlirOpPrintingFlagsElideLargeResourceString(flags, limit);
+            }
+            Printer {
+                state: mlirAsmStateCreateForOperation(ir.root, flags),
+                flags,
+                life: std::marker::PhantomData,
+            }
+        }
+    }
+
+    /// An operation.
+    pub(crate) fn print(&self, op: Op<'a>) -> String {
+        // SAFETY: state and operation are alive.
+        printed_text(|callback, data| unsafe {
+            mlirOperationPrintWithState(op.raw, self.state, callback, data)
+        })
+    }
+
+    /// A value's name, sigil included.
+    pub(crate) fn value(&self, value: Value<'a>) -> String {
+        // SAFETY: state and value are alive.
+        printed_text(|callback, data| unsafe {
+            mlirValuePrintAsOperand(value.raw, self.state, callback, data)
+        })
+    }
+}
+
+impl Drop for Printer<'_> {
+    fn drop(&mut self) {
+        // SAFETY: both are alive, and destroyed once.
+        unsafe {
+            mlirAsmStateDestroy(self.state);
+            mlirOpPrintingFlagsDestroy(self.flags);
+        }
+    }
+}

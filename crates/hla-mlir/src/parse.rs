@@ -1,0 +1,78 @@
+//! Reading a model: bytes → MLIR → the tensor IR.
+
+use std::path::Path;
+
+use hla_ir::{Diagnostic, Module};
+
+use crate::ffi::{Dialects, Ir};
+use crate::import::{self, ControlFlow};
+use crate::source::Source;
+use crate::specialize::ParseOptions;
+
+/// Stack of the thread that parses: MLIR's parser recurses, up to the nesting that
+/// [`Source::check`] lets through. Only what is used becomes memory.
+const STACK: usize = 256 << 20;
+
+/// Reads a model from a file, MLIR text or bytecode.
+///
+/// # Errors
+/// All that MLIR and hlac have to say against it, each with file, line and column.
+pub fn parse_file(path: &Path) -> Result<Module, Vec<Diagnostic>> {
+    parse_file_with(path, &ParseOptions::default())
+}
+
+/// Reads a model from a file, and makes it static as the options say.
+///
+/// # Errors
+/// As [`parse_file`].
+pub fn parse_file_with(path: &Path, options: &ParseOptions) -> Result<Module, Vec<Diagnostic>> {
+    let source = Source::read(path).map_err(|error| vec![error])?;
+    parse(&path.to_string_lossy(), source, options)
+}
+
+/// Reads a model from memory; locations and messages call it `name`.
+///
+/// # Errors
+/// As [`parse_file`].
+pub fn parse_source(name: &str, bytes: &[u8]) -> Result<Module, Vec<Diagnostic>> {
+    parse_source_with(name, bytes, &ParseOptions::default())
+}
+
+/// Reads a model from memory, and makes it static as the options say.
+///
+/// # Errors
+/// As [`parse_file`].
+pub fn parse_source_with(
+    name: &str,
+    bytes: &[u8],
+    options: &ParseOptions,
+) -> Result<Module, Vec<Diagnostic>> {
+    parse(name, Source::new(bytes), options)
+}
+
+fn parse(name: &str, source: Source, options: &ParseOptions) -> Result<Module, Vec<Diagnostic>> {
+    source.check(name).map_err(|error| vec![error])?;
+    on_large_stack(|| {
+        let ir = Ir::parse(name, source.with_nul(), Dialects::Models)?;
+        import::import(&ir, Some(&source), options, ControlFlow::Refuse)
+    })
+}
+
+/// Runs a function that may recurse deeply.
+pub(crate) fn on_large_stack<T: Send>(
+    run: impl FnOnce() -> Result<T, Vec<Diagnostic>> + Send,
+) -> Result<T, Vec<Diagnostic>> {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new()
+            .stack_size(STACK)
+            .spawn_scoped(scope, run);
+        match thread.map(std::thread::ScopedJoinHandle::join) {
+            Ok(Ok(result)) => result,
+            Ok(Err(panic)) => std::panic::resume_unwind(panic),
+            Err(error) => Err(vec![Diagnostic::error(
+                hla_ir::Location::unknown(),
+                format!("no thread to read the model can be started: {error}"),
+            )]),
+        }
+    })
+}

@@ -1,0 +1,172 @@
+//! The bytes of a model before MLIR sees them: read, aligned, and checked for nesting that would
+//! exhaust the stack of MLIR's recursive parser.
+
+use std::io::Read;
+use std::path::Path;
+
+use hla_ir::{Diagnostic, Location};
+
+/// Bytecode begins with these bytes.
+pub(crate) const BYTECODE_MAGIC: &[u8] = b"ML\xEFR";
+
+/// MLIR wants bytecode aligned to the largest alignment of a section in it.
+const ALIGNMENT: usize = 4096;
+
+/// Brackets may be nested this deeply: far more than any model, far less than the parser's stack
+/// (see [`crate::parse`]) holds.
+const MAX_NESTING: usize = 256;
+
+/// A model's bytes, aligned, with a NUL behind them.
+pub(crate) struct Source {
+    storage: Vec<u8>,
+    start: usize,
+}
+
+impl Source {
+    /// Copies bytes.
+    pub(crate) fn new(bytes: &[u8]) -> Source {
+        let mut source = Source::empty(bytes.len());
+        source.storage.extend_from_slice(bytes);
+        source.storage.push(0);
+        source
+    }
+
+    /// Reads a file.
+    pub(crate) fn read(path: &Path) -> Result<Source, Diagnostic> {
+        let read = || -> std::io::Result<Source> {
+            let mut file = std::fs::File::open(path)?;
+            let size = usize::try_from(file.metadata()?.len()).unwrap_or(0);
+            let mut source = Source::empty(size);
+            file.read_to_end(&mut source.storage)?;
+            source.storage.push(0);
+            Ok(source)
+        };
+        let source = read().map_err(|error| {
+            Diagnostic::error(
+                Location::file(path.to_string_lossy(), 0, 0),
+                format!("the model cannot be read: {error}"),
+            )
+            .help("check the path and its permissions")
+        })?;
+        // A file that grew while it was read may have moved the storage.
+        if source.storage.as_ptr().addr().wrapping_add(source.start) % ALIGNMENT != 0 {
+            return Ok(Source::new(source.bytes()));
+        }
+        Ok(source)
+    }
+
+    fn empty(size: usize) -> Source {
+        let mut storage: Vec<u8> = Vec::with_capacity(size + ALIGNMENT + 1);
+        let start = storage.as_ptr().addr().next_multiple_of(ALIGNMENT) - storage.as_ptr().addr();
+        storage.resize(start, 0);
+        Source { storage, start }
+    }
+
+    /// The bytes with the NUL behind them.
+    pub(crate) fn with_nul(&self) -> &[u8] {
+        &self.storage[self.start..]
+    }
+
+    /// The bytes.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.storage[self.start..self.storage.len() - 1]
+    }
+
+    /// Whether it is bytecode.
+    pub(crate) fn is_bytecode(&self) -> bool {
+        self.bytes().starts_with(BYTECODE_MAGIC)
+    }
+
+    /// Refuses text that is empty, binary, or nested beyond reason.
+    pub(crate) fn check(&self, name: &str) -> Result<(), Diagnostic> {
+        let at = |line, column| Location::file(name, line, column);
+        if self.bytes().iter().all(u8::is_ascii_whitespace) {
+            return Err(Diagnostic::error(at(0, 0), "the model is empty")
+                .help("a model is MLIR text or MLIR bytecode"));
+        }
+        if self.is_bytecode() {
+            return Ok(());
+        }
+        let mut depth = 0_usize;
+        let (mut line, mut line_start) = (1, 0);
+        let mut chars = self.bytes().iter().enumerate();
+        let mut previous = 0;
+        while let Some((i, &byte)) = chars.next() {
+            match byte {
+                b'\n' => (line, line_start) = (line + 1, i + 1),
+                // Strings and comments end at the end of their line at the latest.
+                b'"' => {
+                    let mut escaped = false;
+                    for (j, &c) in chars.by_ref() {
+                        if c == b'\n' {
+                            (line, line_start) = (line + 1, j + 1);
+                            break;
+                        }
+                        if c == b'"' && !escaped {
+                            break;
+                        }
+                        escaped = c == b'\\' && !escaped;
+                    }
+                }
+                b'/' if previous == b'/' => {
+                    if let Some((j, _)) = chars.by_ref().find(|(_, c)| **c == b'\n') {
+                        (line, line_start) = (line + 1, j + 1);
+                    }
+                }
+                b'(' | b'[' | b'{' | b'<' => {
+                    depth += 1;
+                    if depth > MAX_NESTING {
+                        return Err(Diagnostic::error(
+                            at(line, u32::try_from(i - line_start + 1).unwrap_or(0)),
+                            format!("brackets are nested more than {MAX_NESTING} deep"),
+                        )
+                        .help("no model needs this; is the file damaged?"));
+                    }
+                }
+                b')' | b']' | b'}' => depth = depth.saturating_sub(1),
+                // The arrow's head closes nothing.
+                b'>' if previous != b'-' => depth = depth.saturating_sub(1),
+                0 => {
+                    return Err(Diagnostic::error(
+                        at(line, u32::try_from(i - line_start + 1).unwrap_or(0)),
+                        "there is a NUL byte in the text",
+                    )
+                    .help("a model is MLIR text or MLIR bytecode; is the file damaged?"));
+                }
+                _ => {}
+            }
+            previous = byte;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn alignment_and_nul() {
+        for n in [0, 1, 4095, 5000] {
+            let source = Source::new(&vec![7; n]);
+            assert_eq!(source.bytes(), vec![7; n]);
+            assert_eq!(source.with_nul().as_ptr().addr() % ALIGNMENT, 0);
+            assert_eq!(source.with_nul().last(), Some(&0));
+        }
+    }
+
+    #[test]
+    fn nesting_is_counted_outside_strings_and_comments() {
+        let check = |text: &str| Source::new(text.as_bytes()).check("m");
+        assert!(check(&"(".repeat(256)).is_ok());
+        let error = check(&format!("a\n {}", "(".repeat(257))).unwrap_err();
+        assert_eq!((error.location.line, error.location.column), (2, 258));
+        assert!(check(&format!("\"{}\"", "(".repeat(999))).is_ok());
+        assert!(check(&format!("// {}\nx", "(".repeat(999))).is_ok());
+        assert!(check(&"f() -> (i1)".repeat(999)).is_ok());
+        // An unfinished string hides only the rest of its line.
+        assert!(check(&format!("\"\n{}", "(".repeat(999))).is_err());
+        assert!(check("a\0b").is_err());
+        assert!(check(" \n").is_err());
+    }
+}

@@ -1,0 +1,7 @@
+//! Everything that needs MLIR, in one binary: each links some 200 MB of it.
+#![allow(clippy::unwrap_used)]
+
+#[path = "all/parsing.rs"]
+mod parsing;
+#[path = "all/upstream.rs"]
+mod upstream;
