@@ -20,6 +20,7 @@ pub mod jit;
 pub mod kernel;
 mod lower;
 mod map;
+mod math;
 pub mod object;
 pub mod options;
 pub mod report;

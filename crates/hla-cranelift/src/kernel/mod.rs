@@ -6,11 +6,15 @@
 //! of them among threads gives the same bits.
 
 pub(crate) mod builder;
+mod halo;
+mod lanes;
 mod view;
 
 use hla_ir::Diagnostic;
 
 pub use builder::{KernelBuilder, READ, WRITE};
+pub use halo::zero_halo;
+pub use lanes::Width;
 pub use view::View;
 
 /// Bytes that may be read (never written) after the end of a state, temporary or rodata buffer:

@@ -217,7 +217,7 @@ impl<'a> Lowering<'a> {
             let from = self.view(result)?;
             let ty = self.function.tensor_ty(result).clone();
             let to = View::row_major(Buffer::new(Slot::Output(i as u32)), ty);
-            let _ = (from, to);
+            crate::map::copy(self, from, to);
         }
         Ok(())
     }

@@ -1,10 +1,102 @@
-//! Fused elementwise ops.
+//! Fused elementwise ops: one pass over the elements of a result, whatever the chain.
+//!
+//! [`nest`] turns shapes, broadcasting and layouts into loops, [`ops`] writes each op on lanes, and
+//! [`kernel`] puts them together.
 
-use hla_ir::{Diagnostic, NodeId};
+mod kernel;
+mod nest;
+mod ops;
 
+use std::collections::HashMap;
+
+use hla_ir::{DType, Diagnostic, NodeId, Op, ValueId};
+
+use crate::kernel::View;
 use crate::lower::Lowering;
+use kernel::{Input, MapKernel, Source, Step};
 
-/// Adds one kernel for a group of elementwise nodes.
+/// Adds one kernel for a group of elementwise nodes; the last one's result is stored.
 pub(crate) fn lower(cx: &mut Lowering<'_>, group: &[NodeId]) -> Result<(), Diagnostic> {
-    Err(cx.unsupported(cx.function.node(group[0])))
+    let mut inputs: Vec<Input> = Vec::new();
+    let mut known: HashMap<ValueId, Source> = HashMap::new();
+    let mut steps = Vec::new();
+    let mut operand_views: Vec<View> = Vec::new();
+    for &id in group {
+        let node = cx.function.node(id);
+        let mut args = Vec::new();
+        for &operand in &node.operands {
+            let source = match known.get(&operand) {
+                Some(&source) => source,
+                None => {
+                    let ty = cx.function.tensor_ty(operand);
+                    let splat = cx
+                        .function
+                        .constant_value(operand)
+                        .filter(|t| t.ty().elements() > 0)
+                        .and_then(|t| exact_splat(t));
+                    let source = match splat {
+                        Some(value) => Source::Constant(ty.dtype, value),
+                        None => {
+                            let view = cx.view(operand)?;
+                            operand_views.push(view.clone());
+                            inputs.push(Input::new(view));
+                            Source::Input(inputs.len() - 1)
+                        }
+                    };
+                    known.insert(operand, source);
+                    source
+                }
+            };
+            args.push(source);
+        }
+        steps.push(Step {
+            op: node.op,
+            attrs: node.attrs.clone(),
+            args,
+            from: cx.function.tensor_ty(node.operands[0]).dtype,
+            to: cx.function.tensor_ty(node.result()).dtype,
+        });
+        known.insert(node.result(), Source::Step(steps.len() - 1));
+    }
+    let Some(&last) = group.last() else {
+        return Ok(());
+    };
+    let result = cx.result(cx.function.node(last), 0)?;
+    for view in &operand_views {
+        if view.ty.shape == result.ty.shape && view.layout == result.layout {
+            cx.may_overwrite(&result, view);
+        }
+    }
+    let computes = group
+        .iter()
+        .map(|&id| cx.function.node(id).name())
+        .collect::<Vec<_>>()
+        .join(" → ");
+    cx.run(MapKernel::new(inputs, steps, result, computes));
+    Ok(())
+}
+
+/// Adds a kernel that copies a value to another place.
+pub(crate) fn copy(cx: &mut Lowering<'_>, from: View, to: View) {
+    let dtype = from.ty.dtype;
+    let step = Step {
+        op: Op::Identity,
+        attrs: hla_ir::Attrs::new(),
+        args: vec![Source::Input(0)],
+        from: dtype,
+        to: dtype,
+    };
+    cx.run(MapKernel::new(
+        vec![Input::new(from)],
+        vec![step],
+        to,
+        "copy of a result".to_owned(),
+    ));
+}
+
+/// The only value of a tensor, if f64 holds it exactly.
+fn exact_splat(tensor: &hla_ir::Tensor) -> Option<f64> {
+    let value = tensor.splat_value()?;
+    let wide = matches!(tensor.dtype(), DType::I64 | DType::Index);
+    (!value.is_nan() && (!wide || value.abs() < 9e15)).then_some(value)
 }

@@ -1,0 +1,288 @@
+//! The kernel of a fused elementwise chain.
+
+use cranelift_codegen::ir::{InstBuilder, Value};
+use hla_ir::{Attrs, DType, Diagnostic, Layout, Op};
+
+use super::nest::Nest;
+use super::ops;
+use crate::kernel::{EmitKernel, KernelBuilder, KernelReport, View, Width};
+
+/// Elements of one item, if there is only one loop.
+const CHUNK: i64 = 4096;
+
+/// Where an operand of a step comes from.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(super) enum Source {
+    /// Input number i of the kernel.
+    Input(usize),
+    /// The result of an earlier step.
+    Step(usize),
+    /// The same number everywhere.
+    Constant(DType, f64),
+}
+
+/// A value that the kernel reads.
+pub(super) struct Input {
+    view: View,
+}
+
+impl Input {
+    pub fn new(view: View) -> Input {
+        Input { view }
+    }
+}
+
+/// One op of the chain.
+pub(super) struct Step {
+    pub op: Op,
+    pub attrs: Attrs,
+    pub args: Vec<Source>,
+    /// Element type of the first operand.
+    pub from: DType,
+    /// Element type of the result.
+    pub to: DType,
+}
+
+/// A chain of elementwise ops from inputs to one result.
+pub(super) struct MapKernel {
+    inputs: Vec<Input>,
+    steps: Vec<Step>,
+    result: View,
+    nest: Nest,
+    width: Width,
+    /// How many of the outer loops are the parallel dimension.
+    item_dims: usize,
+    computes: String,
+}
+
+impl MapKernel {
+    pub fn new(inputs: Vec<Input>, steps: Vec<Step>, result: View, computes: String) -> MapKernel {
+        let operands: Vec<&View> = inputs.iter().map(|i| &i.view).collect();
+        let nest = Nest::new(&operands, &result);
+        let last = inputs.len();
+        // Vectors need every operand dense or fixed, and elements of at most 32 bits.
+        let regular = inputs
+            .iter()
+            .enumerate()
+            .all(|(i, n)| nest.is_fixed(i) || nest.is_dense(i, n.view.element().bytes()));
+        let narrow = |d: DType| d.bytes() <= 4;
+        let wide = regular
+            && nest.is_dense(last, result.element().bytes())
+            && nest.inner().extent >= 4
+            && inputs.iter().all(|i| narrow(i.view.ty.dtype))
+            && steps
+                .iter()
+                .all(|s| narrow(s.from) && narrow(s.to) && ops::is_wide(s));
+        let item_dims = match result.layout {
+            Layout::RowMajor => nest.dims.len() - 1,
+            // A plane is an item: its halo is written with it.
+            Layout::Planar { .. } => nest.plane_dims,
+        };
+        MapKernel {
+            inputs,
+            steps,
+            result,
+            nest,
+            width: if wide { Width::Four } else { Width::One },
+            item_dims,
+            computes,
+        }
+    }
+
+    /// Whether the parallel dimension is chunks of the only loop.
+    fn is_chunked(&self) -> bool {
+        self.nest.dims.len() == 1 && self.result.layout == Layout::RowMajor
+    }
+
+    fn item_elements(&self) -> i64 {
+        let inner: i64 = self.nest.dims[self.item_dims..]
+            .iter()
+            .map(|d| d.extent)
+            .product();
+        if self.is_chunked() { CHUNK } else { inner }
+    }
+
+    /// Computes the elements `start..end` of the innermost loop, rows beginning at `bases`.
+    fn row(&self, k: &mut KernelBuilder<'_>, bases: &[Value], start: Value, end: Value) {
+        let last = self.inputs.len();
+        let fixed: Vec<Option<Value>> = (0..last)
+            .map(|i| {
+                let view = &self.inputs[i].view;
+                self.nest
+                    .is_fixed(i)
+                    .then(|| k.load_lanes(view.element(), Width::One, bases[i], false))
+            })
+            .collect();
+        if self.width == Width::Four {
+            let length = k.b.ins().isub(end, start);
+            let whole = k.b.ins().band_imm_s(length, -4);
+            let middle = k.b.ins().iadd(start, whole);
+            k.for_range(start, middle, 4, |k, i| {
+                self.element(k, bases, &fixed, i, Width::Four);
+            });
+            // With whole vectors only, as the extents often say, no tail is written.
+            let vectors =
+                self.nest.inner().extent % 4 == 0 && (!self.is_chunked() || CHUNK % 4 == 0);
+            if !vectors {
+                k.for_range(middle, end, 1, |k, i| {
+                    self.element(k, bases, &fixed, i, Width::One);
+                });
+            }
+        } else {
+            k.for_range(start, end, 1, |k, i| {
+                self.element(k, bases, &fixed, i, Width::One);
+            });
+        }
+    }
+
+    fn element(
+        &self,
+        k: &mut KernelBuilder<'_>,
+        bases: &[Value],
+        fixed: &[Option<Value>],
+        i: Value,
+        width: Width,
+    ) {
+        let inner = self.nest.inner();
+        let loaded: Vec<Value> = self
+            .inputs
+            .iter()
+            .enumerate()
+            .map(|(n, input)| match fixed[n] {
+                Some(scalar) => k.splat(width.ty(input.view.ty.dtype), scalar),
+                None => {
+                    let at = k.index(bases[n], i, inner.strides[n]);
+                    k.load_lanes(input.view.element(), width, at, false)
+                }
+            })
+            .collect();
+        let mut results: Vec<Value> = Vec::with_capacity(self.steps.len());
+        for step in &self.steps {
+            let args: Vec<Value> = step
+                .args
+                .iter()
+                .map(|arg| match *arg {
+                    Source::Input(n) => loaded[n],
+                    Source::Step(n) => results[n],
+                    Source::Constant(dtype, value) => ops::constant(k, width, dtype, value),
+                })
+                .collect();
+            results.push(ops::emit(k, step, &args, width));
+        }
+        let at = k.index(
+            bases[self.inputs.len()],
+            i,
+            inner.strides[self.inputs.len()],
+        );
+        k.store_lanes(self.result.element(), width, results[results.len() - 1], at);
+    }
+
+    /// The loops between the items and the innermost one.
+    fn middle(&self, k: &mut KernelBuilder<'_>, bases: Vec<Value>, depth: usize) {
+        if depth + 1 == self.nest.dims.len() {
+            let start = k.int(0);
+            let end = k.int(self.nest.inner().extent);
+            self.row(k, &bases, start, end);
+            return;
+        }
+        let dim = &self.nest.dims[depth];
+        k.repeat(dim.extent, 1, |k, i| {
+            let bases = advance(k, &bases, i, &dim.strides);
+            self.middle(k, bases, depth + 1);
+        });
+    }
+
+    /// Zeros around a plane of a planar result, which begins at an address.
+    fn zero_halo(&self, k: &mut KernelBuilder<'_>, plane: Value) {
+        let Layout::Planar { halo, element } = self.result.layout else {
+            return;
+        };
+        crate::kernel::zero_halo(k, plane, &self.result.storage_shape(), halo, element);
+    }
+}
+
+fn advance(k: &mut KernelBuilder<'_>, bases: &[Value], i: Value, strides: &[i64]) -> Vec<Value> {
+    bases
+        .iter()
+        .zip(strides)
+        .map(|(&base, &stride)| match stride {
+            0 => base,
+            _ => k.index(base, i, stride),
+        })
+        .collect()
+}
+
+impl EmitKernel for MapKernel {
+    fn name(&self) -> String {
+        let op = self.steps.last().map_or("copy", |s| s.op.def().name);
+        let op = op.split('.').next_back().unwrap_or(op);
+        match self.steps.len() {
+            1 => format!("map_{op}"),
+            n => format!("map_{op}_{n}"),
+        }
+    }
+
+    fn parallel_items(&self) -> u64 {
+        if self.is_chunked() {
+            return (self.nest.inner().extent as u64).div_ceil(CHUNK as u64);
+        }
+        self.nest.dims[..self.item_dims]
+            .iter()
+            .map(|d| d.extent as u64)
+            .product::<u64>()
+            * u64::from(self.result.ty.elements() > 0)
+    }
+
+    fn grain(&self) -> u64 {
+        (CHUNK / self.item_elements().max(1)).max(1) as u64
+    }
+
+    fn emit(&self, k: &mut KernelBuilder<'_>) -> Result<(), Diagnostic> {
+        let mut bases: Vec<Value> = self
+            .inputs
+            .iter()
+            .map(|i| k.address(i.view.origin()))
+            .collect();
+        bases.push(k.address(self.result.origin()));
+        let (begin, end) = (k.begin(), k.end());
+        if self.is_chunked() {
+            let start = k.scale(begin, CHUNK);
+            let stop = k.scale(end, CHUNK);
+            let limit = k.int(self.nest.inner().extent);
+            let stop = k.b.ins().smin(stop, limit);
+            self.row(k, &bases, start, stop);
+            return Ok(());
+        }
+        let extents: Vec<i64> = self.nest.dims[..self.item_dims]
+            .iter()
+            .map(|d| d.extent)
+            .collect();
+        let plane = match self.result.layout {
+            Layout::Planar { .. } => Some(k.address(self.result.buffer)),
+            Layout::RowMajor => None,
+        };
+        k.for_range(begin, end, 1, |k, item| {
+            let coordinates = k.unravel(item, &extents);
+            let mut at = bases.clone();
+            for (d, &i) in coordinates.iter().enumerate() {
+                at = advance(k, &at, i, &self.nest.dims[d].strides);
+            }
+            if let Some(plane) = plane {
+                let shape = self.result.storage_shape();
+                let bytes = shape[2] * shape[3] * self.result.element().bytes();
+                let plane = k.index(plane, item, bytes as i64);
+                self.zero_halo(k, plane);
+            }
+            self.middle(k, at, self.item_dims);
+        });
+        Ok(())
+    }
+
+    fn describe(&self) -> KernelReport {
+        let strategy = match self.width {
+            Width::Four => "vector map",
+            Width::One => "scalar map",
+        };
+        KernelReport::new(format!("{} → {}", self.computes, self.result.ty), strategy)
+    }
+}
