@@ -21,6 +21,8 @@ pub mod report;
 mod layers;
 
 pub mod cse;
+pub mod fold_constants;
+pub mod freeze;
 pub mod pack;
 pub mod ternarize;
 

@@ -28,7 +28,13 @@ impl PassInfo {
     }
 }
 
-static REGISTRY: &[PassInfo] = &[crate::cse::PASS, crate::ternarize::PASS, crate::pack::PASS];
+static REGISTRY: &[PassInfo] = &[
+    crate::freeze::PASS,
+    crate::fold_constants::PASS,
+    crate::cse::PASS,
+    crate::ternarize::PASS,
+    crate::pack::PASS,
+];
 
 /// All passes, in the order in which a compilation runs them.
 pub fn registry() -> &'static [PassInfo] {

@@ -1,6 +1,9 @@
 use hla_ir::Op;
 
+use hla_reference::Tolerance;
+
 use crate::build::{Build, passes};
+use crate::oracle::keeps_all_cases;
 
 #[test]
 fn equal_subtrees_merge() {
@@ -18,4 +21,9 @@ fn equal_subtrees_merge() {
     let ops: Vec<Op> = new.nodes.iter().map(|n| n.op).collect();
     assert_eq!(ops, [Op::Const, Op::Add, Op::Exp, Op::Mul]);
     assert_eq!(new.results[1], new.results[2]);
+}
+
+#[test]
+fn every_case_keeps_its_bits() {
+    keeps_all_cases("hla-cse", Tolerance::Exact);
 }

@@ -4,5 +4,8 @@
 
 mod build;
 mod cse;
+mod fold_constants;
+mod freeze;
+mod oracle;
 mod pack;
 mod ternarize;
