@@ -3,6 +3,7 @@
 //! - [`parse`] reads text and bytecode into the tensor IR; [`specialize`] makes dynamic shapes
 //!   static;
 //! - [`print`] writes the IR as MLIR prints it, and as bytecode;
+//! - [`weights`] binds parameters to safetensors files;
 //! - [`pipeline`] runs upstream's passes;
 //! - [`IRDL`] is the public definition of the hla dialect.
 //!
@@ -16,6 +17,7 @@ pub mod print;
 mod source;
 pub mod specialize;
 mod suggest;
+pub mod weights;
 
 pub use parse::{parse_file, parse_file_with, parse_source, parse_source_with};
 pub use pipeline::{PipelineOptions, run_pipeline};

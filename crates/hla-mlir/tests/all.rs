@@ -5,3 +5,5 @@
 mod parsing;
 #[path = "all/upstream.rs"]
 mod upstream;
+#[path = "all/weights.rs"]
+mod weights;
