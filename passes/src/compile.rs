@@ -42,7 +42,39 @@ impl Default for CompileOptions {
 
 /// The passes from a trained model to what a backend compiles. An error is about an option.
 pub fn inference_pipeline(
-    _options: &CompileOptions,
+    options: &CompileOptions,
 ) -> Result<Vec<(PassInfo, Options)>, Diagnostic> {
-    Ok(vec![crate::cse::PASS.with_defaults()])
+    Ok(vec![
+        crate::freeze::PASS.with_defaults(),
+        crate::fold_constants::PASS.with_defaults(),
+        crate::cse::PASS.with_defaults(),
+        (crate::ternarize::PASS, ternarize(options)?),
+        (
+            crate::quantize_activations::PASS,
+            quantize_activations(options)?,
+        ),
+        crate::pack::PASS.with_defaults(),
+    ])
+}
+
+fn ternarize(options: &CompileOptions) -> Result<Options, Diagnostic> {
+    let mut pass = Options::defaults(crate::ternarize::PASS.options);
+    pass.set("sparsity", &options.sparsity.to_string())?;
+    for (name, value) in &options.ternarize {
+        pass.set(name, value)?;
+    }
+    Ok(pass)
+}
+
+fn quantize_activations(options: &CompileOptions) -> Result<Options, Diagnostic> {
+    let mut pass = Options::defaults(crate::quantize_activations::PASS.options);
+    pass.set(
+        "mode",
+        match options.activations {
+            Activations::F32 => "f32",
+            Activations::Int8 => "int8",
+            Activations::DynamicInt8 => "dynamic",
+        },
+    )?;
+    Ok(pass.with_calibrator(options.calibrator.clone()))
 }

@@ -209,6 +209,11 @@ fn channel_constant(
         *last = values.len();
     }
     let ty = hla_ir::TensorType::try_new(shape, dtype).map_err(bad)?;
-    let tensor = Tensor::from_f64s(ty, values.iter().copied()).map_err(bad)?;
+    let tensor = match values {
+        [first, rest @ ..] if rest.iter().all(|v| v.to_bits() == first.to_bits()) => {
+            Tensor::splat(ty, *first)
+        }
+        _ => Tensor::from_f64s(ty, values.iter().copied()).map_err(bad)?,
+    };
     rewriter.constant(tensor, node.location.clone())
 }

@@ -24,6 +24,7 @@ pub mod cse;
 pub mod fold_constants;
 pub mod freeze;
 pub mod pack;
+pub mod quantize_activations;
 pub mod ternarize;
 
 pub use calibration::{Calibration, calibrate};

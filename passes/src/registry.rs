@@ -33,6 +33,7 @@ static REGISTRY: &[PassInfo] = &[
     crate::fold_constants::PASS,
     crate::cse::PASS,
     crate::ternarize::PASS,
+    crate::quantize_activations::PASS,
     crate::pack::PASS,
 ];
 

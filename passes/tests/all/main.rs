@@ -8,4 +8,5 @@ mod fold_constants;
 mod freeze;
 mod oracle;
 mod pack;
+mod quantize_activations;
 mod ternarize;
