@@ -5,6 +5,8 @@
 //! an object with a C header ([`compile`]) or code in memory ([`jit`](mod@jit)).
 //!
 //! - [`map`]: fused elementwise ops;
+//! - [`copy`]: ops that only move data;
+//! - [`reduce`], [`window`]: reductions and pooling;
 //! - [`contraction`]: float convolutions and matrix products; [`ternary`]: those with ternary
 //!   weights;
 //! - [`target`]: processors and their features; [`options`]: what the user may choose;
@@ -15,6 +17,7 @@
 
 mod codegen;
 mod contraction;
+mod copy;
 mod header;
 pub mod jit;
 pub mod kernel;
@@ -23,9 +26,11 @@ mod map;
 mod math;
 pub mod object;
 pub mod options;
+mod reduce;
 pub mod report;
 pub mod target;
 mod ternary;
+mod window;
 
 pub use jit::{JitProgram, jit};
 pub use lower::Lowering;

@@ -392,6 +392,51 @@ impl<'a> KernelBuilder<'a> {
         }
     }
 
+    /// Copies a constant number of bytes, whatever their alignment; the places do not overlap.
+    pub fn copy_bytes(&mut self, from: Value, to: Value, bytes: i64) {
+        let whole = bytes & !15;
+        if whole <= 64 {
+            for at in (0..whole).step_by(16) {
+                let value = self.read(types::I8X16, from, at as i32);
+                self.write(value, to, at as i32);
+            }
+        } else {
+            let quads = bytes & !63;
+            self.repeat(quads, 64, |k, i| {
+                let from = k.b.ins().iadd(from, i);
+                let to = k.b.ins().iadd(to, i);
+                for at in [0, 16, 32, 48] {
+                    let value = k.read(types::I8X16, from, at);
+                    k.write(value, to, at);
+                }
+            });
+            for at in (quads..whole).step_by(16) {
+                let (from, to) = (self.offset(from, at), self.offset(to, at));
+                let value = self.read(types::I8X16, from, 0);
+                self.write(value, to, 0);
+            }
+        }
+        if bytes >= 16 && bytes > whole {
+            let (from, to) = (self.offset(from, bytes - 16), self.offset(to, bytes - 16));
+            let value = self.read(types::I8X16, from, 0);
+            self.write(value, to, 0);
+            return;
+        }
+        let mut at = whole;
+        for (size, ty) in [
+            (8, types::I64),
+            (4, types::I32),
+            (2, types::I16),
+            (1, types::I8),
+        ] {
+            if bytes - at >= size {
+                let value = self.read(ty, from, at as i32);
+                self.write(value, to, at as i32);
+                at += size;
+            }
+        }
+    }
+
     /// Coordinates of a linear index in a box of these extents.
     pub fn unravel(&mut self, index: Value, extents: &[i64]) -> Vec<Value> {
         let mut rest = index;

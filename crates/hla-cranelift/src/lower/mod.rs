@@ -134,6 +134,18 @@ impl<'a> Lowering<'a> {
             Op::Conv2d | Op::DepthwiseConv2d | Op::TransposeConv2d | Op::MatMul => {
                 crate::contraction::lower(self, node)
             }
+            Op::Transpose
+            | Op::Concat
+            | Op::Pad
+            | Op::Slice
+            | Op::Tile
+            | Op::Reverse
+            | Op::Gather => crate::copy::lower(self, node),
+            Op::ReduceSum | Op::ReduceMax | Op::ReduceMin | Op::ReduceProduct | Op::ArgMax => {
+                crate::reduce::lower(self, node)
+            }
+            Op::AvgPool2d | Op::MaxPool2d => crate::window::lower(self, node),
+            Op::Relayout => crate::map::lower(self, &[id]),
             op if op.def().elementwise => crate::map::lower(self, &[id]),
             _ => Err(self.unsupported(node)),
         }
