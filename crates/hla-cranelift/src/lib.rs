@@ -10,7 +10,7 @@
 //! - [`contraction`]: float convolutions and matrix products; [`ternary`]: those with ternary
 //!   weights;
 //! - [`target`]: processors and their features; [`options`]: what the user may choose;
-//! - [`codegen`], [`object`], [`header`], [`report`]: what comes out.
+//! - [`codegen`], [`object`], [`header`], [`report`], [`metadata`]: what comes out.
 //!
 //! Generated code calls no library, allocates nothing, and gives the same bits on both processors
 //! and for any number of threads (the bits of a NaN excepted).
@@ -24,6 +24,7 @@ pub mod kernel;
 mod lower;
 mod map;
 mod math;
+pub mod metadata;
 pub mod object;
 pub mod options;
 mod reduce;

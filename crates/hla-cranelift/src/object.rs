@@ -7,6 +7,7 @@ use hla_ir::{Diagnostic, Function, Location};
 use crate::codegen;
 use crate::header;
 use crate::lower;
+use crate::metadata;
 use crate::options::CodegenOptions;
 use crate::report::CompileReport;
 use crate::target::Target;
@@ -46,8 +47,16 @@ pub fn compile(
     let mut module = ObjectModule::new(builder);
     let functions = codegen::generate(&mut module, &program, target, options.text)?;
     let report = CompileReport::new(&program, target, functions.kernels, functions.init_kernels);
-    let object = module
-        .finish()
+    let mut product = module.finish();
+    let metadata = metadata::to_bytes(&report)
+        .map_err(|e| failed(format!("the description could not be written: {e}")))?;
+    let section = product.object.add_section(
+        Vec::new(),
+        metadata::SECTION.into(),
+        cranelift_object::object::SectionKind::Metadata,
+    );
+    product.object.append_section_data(section, &metadata, 1);
+    let object = product
         .emit()
         .map_err(|e| failed(format!("the object could not be written: {e}")))?;
     Ok(Artifact {

@@ -5,7 +5,7 @@ use crate::lower::Program;
 use crate::target::Target;
 
 /// A summary of generated code.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
 pub struct CompileReport {
     /// What the symbols begin with.
     pub name: String,

@@ -91,7 +91,7 @@ pub trait EmitKernel {
 }
 
 /// What a kernel does and how.
-#[derive(Clone, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, PartialEq, Eq, Default, Debug, serde::Serialize, serde::Deserialize)]
 pub struct KernelReport {
     /// The local symbol of its machine code; the driver fills it in.
     pub symbol: String,
