@@ -1,0 +1,121 @@
+//! The command line: arguments, and one file for each command.
+
+mod compile;
+mod inspect;
+mod model;
+mod opt;
+mod output;
+mod passes;
+mod report;
+mod run;
+mod timing;
+mod verify;
+
+use clap::{CommandFactory, Parser, Subcommand};
+use hla_ir::Diagnostic;
+
+use report::Sources;
+
+/// A compiler from neural networks to multiply-free ternary code.
+#[derive(Parser)]
+#[command(name = "hlac", version, max_term_width = 100, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  hlac compile cnn.mlir --weights cnn.safetensors --target aarch64 -o cnn.o
+  hlac run cnn.mlir --weights cnn.safetensors --input @images.npy --output @logits.npy
+  hlac opt cnn.mlir --pass-pipeline='builtin.module(hla-freeze,canonicalize)'
+  hlac inspect cnn.o --count-multiplies
+
+A model is MLIR text or bytecode in the TOSA dialect; `-` reads it from standard input.
+Exit status: 0 done, 1 the input cannot be used, 2 the command line is wrong, 70 a mistake in hlac.";
+
+#[derive(Subcommand)]
+enum Command {
+    /// Make a model ternary and write an object file and a C header
+    Compile(compile::Args),
+    /// Run a model in this process on .npy files
+    Run(run::Args),
+    /// Run a pass pipeline on a model and print the result, like mlir-opt
+    Opt(opt::Args),
+    /// List the passes of hlac and their options
+    Passes(passes::Args),
+    /// Tell what is in a model, an object, a weight file or a .npy file
+    Inspect(inspect::Args),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// What a command fails with.
+pub enum Failure {
+    /// The input cannot be used.
+    Input(hlac::Error),
+    /// The options contradict each other: told as clap tells it.
+    Usage(String),
+}
+
+impl From<hlac::Error> for Failure {
+    fn from(error: hlac::Error) -> Failure {
+        Failure::Input(error)
+    }
+}
+
+impl From<Diagnostic> for Failure {
+    fn from(diagnostic: Diagnostic) -> Failure {
+        Failure::Input(diagnostic.into())
+    }
+}
+
+impl From<Vec<Diagnostic>> for Failure {
+    fn from(diagnostics: Vec<Diagnostic>) -> Failure {
+        Failure::Input(diagnostics.into())
+    }
+}
+
+/// Runs the command that the process was started with; gives its exit status.
+pub fn main() -> u8 {
+    let cli = Cli::parse();
+    let mut sources = Sources::default();
+    let result = match cli.command {
+        Command::Compile(args) => compile::run(&args, &mut sources),
+        Command::Run(args) => run::run(&args, &mut sources),
+        Command::Opt(args) => opt::run(&args, &mut sources),
+        Command::Passes(args) => passes::run(&args),
+        Command::Inspect(args) => inspect::run(&args, &mut sources),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "hlac", &mut script);
+            output::print(script).map_err(Failure::from)
+        }
+    };
+    match result {
+        Ok(()) => 0,
+        Err(Failure::Input(error)) => {
+            report::print(error.diagnostics(), &sources);
+            1
+        }
+        Err(Failure::Usage(message)) => {
+            let error = Cli::command().error(clap::error::ErrorKind::ArgumentConflict, message);
+            // Nobody is left to tell if standard error is closed.
+            let _ = error.print();
+            2
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_declaration_of_the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,139 @@
+//! Files that appear whole or not at all.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use hla_ir::{Diagnostic, Location};
+
+/// Files to be written together.
+#[derive(Default)]
+pub struct Outputs(Vec<(PathBuf, Vec<u8>)>);
+
+impl Outputs {
+    /// Adds a file; the path `-` is standard output.
+    pub fn add(&mut self, path: impl Into<PathBuf>, bytes: impl Into<Vec<u8>>) {
+        self.0.push((path.into(), bytes.into()));
+    }
+
+    /// Writes all files or none: each is written beside its place under another name, and only
+    /// when all are complete do they get their names.
+    pub fn commit(self) -> Result<(), Diagnostic> {
+        let mut ready = Vec::new();
+        let mut streams = Vec::new();
+        for (path, bytes) in &self.0 {
+            match is_stream(path) {
+                true => streams.push((path, bytes)),
+                false => ready.push((path, prepare(path, bytes).map_err(|e| refuse(path, &e))?)),
+            }
+        }
+        let mut named: Vec<&PathBuf> = Vec::new();
+        for (path, file) in ready {
+            if let Err(error) = file.persist(path) {
+                for path in named {
+                    // What cannot be removed was written in full: it does no harm.
+                    let _ = fs::remove_file(path);
+                }
+                return Err(refuse(path, &error.error));
+            }
+            named.push(path);
+        }
+        for (path, bytes) in streams {
+            match path.as_os_str() == "-" {
+                true => print(bytes)?,
+                false => fs::write(path, bytes).map_err(|e| refuse(path, &e))?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a path cannot be replaced by renaming: standard output, a device, a pipe.
+fn is_stream(path: &Path) -> bool {
+    path.as_os_str() == "-" || fs::metadata(path).is_ok_and(|m| !m.is_file() && !m.is_dir())
+}
+
+fn prepare(path: &Path, bytes: &[u8]) -> std::io::Result<tempfile::NamedTempFile> {
+    if path.is_dir() {
+        return Err(std::io::Error::other("it is a directory"));
+    }
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".hlac-");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        // As for any new file: the user's mask takes away what others may not do.
+        builder.permissions(fs::Permissions::from_mode(0o666));
+    }
+    let mut file = builder.tempfile_in(folder)?;
+    file.write_all(bytes)?;
+    file.flush()?;
+    Ok(file)
+}
+
+fn refuse(path: &Path, error: &std::io::Error) -> Diagnostic {
+    let help = match error.kind() {
+        std::io::ErrorKind::NotFound => "make the folder first, or choose another place with -o",
+        _ => "choose another place with -o",
+    };
+    Diagnostic::error(
+        Location::unknown(),
+        format!("cannot write {}: {error}", path.display()),
+    )
+    .help(help)
+}
+
+/// Writes to standard output. A reader that has gone away (`hlac … | head`) is no error.
+pub fn print(bytes: impl AsRef<[u8]>) -> Result<(), Diagnostic> {
+    let mut stdout = std::io::stdout().lock();
+    match stdout
+        .write_all(bytes.as_ref())
+        .and_then(|()| stdout.flush())
+    {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(refuse(Path::new("standard output"), &error))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_files_appear_or_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let (a, b) = (folder.path().join("a.o"), folder.path().join("a.h"));
+        let mut outputs = Outputs::default();
+        outputs.add(&a, "object");
+        outputs.add(folder.path().join("missing/a.h"), "header");
+        let error = outputs.commit().unwrap_err();
+        assert!(error.message.contains("missing/a.h"), "{error}");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+
+        let mut outputs = Outputs::default();
+        outputs.add(&a, "object");
+        outputs.add(&b, "header");
+        outputs.commit().unwrap();
+        assert_eq!(fs::read_to_string(&a).unwrap(), "object");
+        assert_eq!(fs::read_to_string(&b).unwrap(), "header");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn a_folder_is_not_replaced_and_a_device_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut outputs = Outputs::default();
+        outputs.add(folder.path(), "x");
+        assert!(outputs.commit().unwrap_err().message.contains("directory"));
+        let mut outputs = Outputs::default();
+        outputs.add("/dev/null", "x");
+        outputs.commit().unwrap();
+        assert!(Path::new("/dev/null").exists());
+    }
+}

@@ -1,0 +1,338 @@
+//! `hlac run`.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+
+use hla_ir::{Diagnostic, Function, Location, Tensor};
+use hla_runtime::{Executable, Signature, ThreadPool, npy};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::Failure;
+use super::model::{ModelArgs, TernaryArgs, display};
+use super::output::{self, Outputs};
+use super::report::Sources;
+use super::timing::Timing;
+
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    #[command(flatten)]
+    model: ModelArgs,
+    /// An input: in the order of the model's arguments, or NAME=@FILE for the argument whose
+    /// `hla.name` or `hla.param` is NAME
+    #[arg(long, value_name = "[NAME=]@FILE.npy", value_parser = file)]
+    input: Vec<Named>,
+    /// Where an output goes, in order
+    #[arg(long, value_name = "@FILE.npy", value_parser = file)]
+    output: Vec<Named>,
+    /// What an output must be, in order
+    #[arg(long, value_name = "@FILE.npy", value_parser = file)]
+    expect: Vec<Named>,
+    /// Relative tolerance of --expect, for floats
+    #[arg(long, value_name = "R", default_value_t = 1e-5, value_parser = tolerance)]
+    rtol: f64,
+    /// Absolute tolerance of --expect, for floats
+    #[arg(long, value_name = "A", default_value_t = 1e-8, value_parser = tolerance)]
+    atol: f64,
+    /// Threads [default: one for each processor]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+    /// Evaluate op by op with the slow reference evaluator instead of compiled code
+    #[arg(long)]
+    reference: bool,
+    /// Run the ternary model that `hlac compile` would compile, instead of the model as it is
+    #[arg(long)]
+    ternary: bool,
+    #[command(flatten)]
+    how: TernaryArgs,
+    /// Print the time each phase takes, and the peak of memory
+    #[arg(long)]
+    timing: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  hlac run cnn.mlir --weights cnn.safetensors --input image=@images.npy --output @logits.npy
+  hlac run cnn.mlir --weights cnn.safetensors --input @images.npy --expect @logits.npy --rtol 1e-4
+  hlac run cnn.mlir --weights cnn.safetensors --ternary --sparsity 0.7 --input @images.npy
+
+An input whose leading extent is a multiple of the model's runs batch by batch. Without --output
+and --expect the outputs are printed.";
+
+/// `[NAME=]@FILE`.
+#[derive(Clone)]
+struct Named {
+    name: Option<String>,
+    path: PathBuf,
+}
+
+fn file(text: &str) -> Result<Named, String> {
+    let (name, path) = match text.split_once("=@") {
+        Some((name, path)) => (Some(name.to_owned()), path),
+        None => match text.strip_prefix('@') {
+            Some(path) => (None, path),
+            None => return Err(format!("a file is written with an @ before it: @{text}")),
+        },
+    };
+    if path.is_empty() {
+        return Err("there is no file name after the @".to_owned());
+    }
+    Ok(Named {
+        name,
+        path: path.into(),
+    })
+}
+
+fn tolerance(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(t) if (0.0..f64::INFINITY).contains(&t) => Ok(t),
+        _ => Err("it is a finite number of at least 0".to_owned()),
+    }
+}
+
+/// The reference evaluator as a program.
+struct Reference {
+    function: Function,
+    signature: Signature,
+}
+
+impl Executable for Reference {
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn run(&self, inputs: &[Tensor], _: Option<&ThreadPool>) -> Result<Vec<Tensor>, Diagnostic> {
+        self.signature.check(inputs)?;
+        hla_reference::evaluate(&self.function, inputs)
+    }
+}
+
+pub fn run(args: &Args, sources: &mut Sources) -> Result<(), Failure> {
+    if let (false, Some(option)) = (args.ternary, args.how.given()) {
+        return Err(Failure::Usage(format!(
+            "{option} is of use only with --ternary: without it the model runs as it is"
+        )));
+    }
+    let mut timing = Timing::new(args.timing);
+    let model = timing.phase("read the model", || args.model.read(sources))?;
+    let signature = Signature::of(model.function())?;
+    let inputs = timing.phase("read inputs", || {
+        inputs(&signature, &args.input, &args.model.model)
+    })?;
+    for (given, what) in [(&args.output, "--output"), (&args.expect, "--expect")] {
+        if given.len() > signature.outputs.len() {
+            let d = Diagnostic::error(
+                Location::unknown(),
+                format!(
+                    "{} {what} files are given, but the model has {} outputs",
+                    given.len(),
+                    signature.outputs.len()
+                ),
+            );
+            return Err(d.help(format!("the model is {signature}")).into());
+        }
+        if let Some(name) = given.iter().find_map(|n| n.name.as_deref()) {
+            return Err(Failure::Usage(format!(
+                "outputs have no names: {name}=@… cannot be matched"
+            )));
+        }
+    }
+    // Whether the inputs fit is told before minutes of compiling.
+    let batches = hlac::slices(&signature, &inputs)?;
+    let options = args.how.options(&model)?;
+    let function = match args.ternary {
+        true => hlac::ternarize(&model, &options, &mut |p| timing.add(p.name, p.time))?,
+        false => model.function().clone(),
+    };
+    let program: Box<dyn Executable> =
+        timing.phase("code generation", || match args.reference {
+            true => Ok(Box::new(Reference {
+                signature: Signature::of(&function)?,
+                function,
+            }) as Box<dyn Executable>),
+            false => hlac::prepare(&function, options.strategy),
+        })?;
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = args.threads.map_or(processors, usize::from);
+    let pool = match threads {
+        1 => None,
+        n => Some(ThreadPool::new(n)?),
+    };
+    let bar = progress(batches);
+    let outputs = timing.phase("run", || {
+        hlac::run_batches(&*program, &inputs, pool.as_ref(), &mut |done| {
+            bar.set_position(done as u64)
+        })
+    });
+    bar.finish_and_clear();
+    let outputs = outputs?;
+
+    let mut files = Outputs::default();
+    for (named, tensor) in args.output.iter().zip(&outputs) {
+        files.add(&named.path, npy::to_bytes(tensor)?);
+    }
+    files.commit()?;
+    let mut wrong = Vec::new();
+    for (i, (named, tensor)) in args.expect.iter().zip(&outputs).enumerate() {
+        let expected = npy::read(&named.path)?;
+        if let Err(d) = compare(i, tensor, &expected, args) {
+            wrong.push(Diagnostic {
+                location: Location::file(display(&named.path), 0, 0),
+                ..d
+            });
+        }
+    }
+    if args.output.is_empty() && args.expect.is_empty() {
+        let lines: String = outputs.iter().map(|t| format!("{t:?}\n")).collect();
+        output::print(lines)?;
+    }
+    timing.finish();
+    match wrong.is_empty() {
+        true => Ok(()),
+        false => Err(wrong.into()),
+    }
+}
+
+/// A bar on a terminal, for work that shows.
+fn progress(batches: usize) -> ProgressBar {
+    let shown = batches > 1 && std::io::stderr().is_terminal();
+    let target = match shown {
+        true => ProgressDrawTarget::stderr(),
+        false => ProgressDrawTarget::hidden(),
+    };
+    let bar = ProgressBar::with_draw_target(Some(batches as u64), target);
+    if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos}/{len} batches, {eta} left") {
+        bar.set_style(style);
+    }
+    bar
+}
+
+/// The inputs in the order of the arguments.
+fn inputs(
+    signature: &Signature,
+    given: &[Named],
+    model: &std::path::Path,
+) -> Result<Vec<Tensor>, Failure> {
+    let refuse = |message: String| {
+        Diagnostic::error(Location::file(display(model), 0, 0), message)
+            .help(format!("the model is {signature}"))
+    };
+    let mut slots: Vec<Option<Tensor>> = vec![None; signature.inputs.len()];
+    for named in given {
+        let index = match &named.name {
+            Some(name) => signature
+                .inputs
+                .iter()
+                .position(|s| s.name.as_deref() == Some(name))
+                .ok_or_else(|| refuse(format!("the model has no input '{name}'")))?,
+            None => slots.iter().position(Option::is_none).ok_or_else(|| {
+                refuse(format!(
+                    "{} inputs are given, but the model takes {}",
+                    given.len(),
+                    slots.len()
+                ))
+            })?,
+        };
+        if slots[index].replace(npy::read(&named.path)?).is_some() {
+            return Err(refuse(format!("input {index} is given twice")).into());
+        }
+    }
+    let missing: Vec<String> = slots
+        .iter()
+        .zip(&signature.inputs)
+        .enumerate()
+        .filter(|(_, (tensor, _))| tensor.is_none())
+        .map(|(i, (_, slot))| {
+            slot.name
+                .as_deref()
+                .map_or_else(|| i.to_string(), str::to_owned)
+        })
+        .collect();
+    if !missing.is_empty() {
+        return Err(refuse(format!(
+            "no value is given for input {}",
+            missing.join(", ")
+        ))
+        .into());
+    }
+    Ok(slots.into_iter().flatten().collect())
+}
+
+/// Compares an output with what it must be: |a − e| ≤ atol + rtol·|e| for floats, equality for
+/// integers. NaN equals NaN.
+fn compare(
+    index: usize,
+    actual: &Tensor,
+    expected: &Tensor,
+    args: &Args,
+) -> Result<(), Diagnostic> {
+    let refuse = |message: String| Diagnostic::error(Location::unknown(), message);
+    if actual.ty() != expected.ty() {
+        return Err(refuse(format!(
+            "output {index} is {}, but {} is expected",
+            actual.ty(),
+            expected.ty()
+        )));
+    }
+    let float = actual.dtype().is_float();
+    let mut count = 0_usize;
+    let mut first = None;
+    let mut worst: Option<(f64, usize, f64, f64)> = None;
+    for (i, (a, e)) in actual.iter_f64().zip(expected.iter_f64()).enumerate() {
+        let difference = match a == e || (a.is_nan() && e.is_nan()) {
+            true => 0.0,
+            // A NaN on one side, or two different infinities, is as far as can be.
+            false => Some((a - e).abs())
+                .filter(|d| !d.is_nan())
+                .unwrap_or(f64::INFINITY),
+        };
+        let allowed = match float {
+            true => args.atol + args.rtol * e.abs(),
+            false => 0.0,
+        };
+        if difference <= allowed || (difference == 0.0) {
+            continue;
+        }
+        count += 1;
+        first.get_or_insert((i, a, e));
+        if worst.is_none_or(|w| difference > w.0) {
+            worst = Some((difference, i, a, e));
+        }
+    }
+    let (Some((i, a, e)), Some((difference, wi, wa, we))) = (first, worst) else {
+        return Ok(());
+    };
+    let at = |i: usize| {
+        let mut rest = i;
+        let mut place = Vec::new();
+        for &extent in actual.shape().iter().rev() {
+            place.push(rest % extent);
+            rest /= extent;
+        }
+        place.reverse();
+        format!("{place:?}")
+    };
+    let how = match float {
+        true => format!("beyond rtol {} and atol {}", args.rtol, args.atol),
+        false => "not equal".to_owned(),
+    };
+    Err(refuse(format!(
+        "output {index}: {count} of {} elements are {how}",
+        actual.ty().elements()
+    ))
+    .note(
+        Location::unknown(),
+        format!("first at {}: {a} instead of {e}", at(i)),
+    )
+    .note(
+        Location::unknown(),
+        format!(
+            "worst at {}: {wa} instead of {we}, {difference:e} apart",
+            at(wi)
+        ),
+    )
+    .help(match float {
+        true => "if that is close enough, raise --rtol or --atol; `--reference` tells who is right",
+        false => "`--reference` tells who is right",
+    }))
+}

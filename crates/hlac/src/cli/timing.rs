@@ -1,0 +1,88 @@
+//! What each phase of a command takes: `--timing`.
+
+use std::fmt::Write as _;
+use std::time::{Duration, Instant};
+
+/// Times of phases, in order.
+pub struct Timing {
+    enabled: bool,
+    started: Instant,
+    phases: Vec<(String, Duration)>,
+}
+
+impl Timing {
+    /// Begins; prints at the end only if `enabled`.
+    pub fn new(enabled: bool) -> Timing {
+        Timing {
+            enabled,
+            started: Instant::now(),
+            phases: Vec::new(),
+        }
+    }
+
+    /// Runs a phase.
+    pub fn phase<T>(&mut self, name: &str, run: impl FnOnce() -> T) -> T {
+        let start = Instant::now();
+        let result = run();
+        self.add(name, start.elapsed());
+        result
+    }
+
+    /// Adds a phase that was timed elsewhere.
+    pub fn add(&mut self, name: &str, time: Duration) {
+        self.phases.push((name.to_owned(), time));
+    }
+
+    /// Prints the table on standard error.
+    pub fn finish(self) {
+        if self.enabled {
+            eprint!("{}", self.table());
+        }
+    }
+
+    fn table(&self) -> String {
+        let milliseconds = |d: Duration| d.as_secs_f64() * 1e3;
+        let mut out = String::from("phase                            ms\n");
+        for (name, time) in &self.phases {
+            let _ = writeln!(out, "  {name:<24} {:>9.2}", milliseconds(*time));
+        }
+        let _ = writeln!(
+            out,
+            "  {:<24} {:>9.2}",
+            "total",
+            milliseconds(self.started.elapsed())
+        );
+        if let Some(peak) = peak_memory() {
+            let _ = writeln!(
+                out,
+                "peak memory                {:>9.1} MiB",
+                peak as f64 / 1048576.0
+            );
+        }
+        out
+    }
+}
+
+/// The largest resident set this process has had, in bytes, where the system tells.
+pub fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn phases_are_listed_in_order_with_a_total() {
+        let mut timing = Timing::new(true);
+        assert_eq!(timing.phase("parse", || 3), 3);
+        timing.add("hla-pack", Duration::from_micros(1500));
+        let table = timing.table();
+        let (parse, pack) = (table.find("parse"), table.find("hla-pack"));
+        assert!(parse.is_some() && parse < pack, "{table}");
+        assert!(table.contains("1.50") && table.contains("total"), "{table}");
+    }
+}

@@ -1,0 +1,156 @@
+//! What a compilation did, as data: printed for people, or as JSON for machines.
+
+use std::fmt;
+
+use hla_passes::Cell;
+use serde::Serialize;
+
+/// What a compilation did.
+#[derive(Clone, Debug, Serialize)]
+pub struct Summary {
+    /// Name of the model, which the symbols begin with.
+    pub model: String,
+    /// Target triple.
+    pub target: String,
+    /// Processor features the code needs beyond its architecture's baseline.
+    pub features: Vec<String>,
+    /// Tables of the passes, such as one row for each ternary layer.
+    pub tables: Vec<Table>,
+    /// Scalar multiplications of one inference as the model was given.
+    pub multiplications_before: u64,
+    /// Scalar multiplications of one inference that are left.
+    pub multiplications_after: u64,
+    /// Bytes of weights as the model was given.
+    pub weight_bytes_before: u64,
+    /// Bytes of weights in the object.
+    pub weight_bytes_after: u64,
+    /// Bytes of the state that `NAME_init` fills.
+    pub state_bytes: u64,
+    /// Bytes of the workspace that `NAME_run` needs.
+    pub workspace_bytes: u64,
+    /// Bytes of the object file.
+    pub object_bytes: u64,
+    /// Kernels in order of execution.
+    pub kernels: Vec<Kernel>,
+    /// Remarks and warnings, as text.
+    pub remarks: Vec<String>,
+}
+
+/// A kernel of the compiled program.
+#[derive(Clone, Debug, Serialize)]
+pub struct Kernel {
+    /// Its symbol.
+    pub symbol: String,
+    /// What it computes.
+    pub computes: String,
+    /// How, where there was a choice.
+    pub strategy: String,
+}
+
+/// A table of a pass's report.
+#[derive(Clone, Debug, Serialize)]
+pub struct Table {
+    /// What it is about.
+    pub title: String,
+    /// Names of the columns.
+    pub columns: Vec<String>,
+    /// Cells, row by row; numbers stay numbers.
+    pub rows: Vec<Vec<serde_json::Value>>,
+    #[serde(skip)]
+    text: String,
+}
+
+impl From<&hla_passes::Table> for Table {
+    fn from(table: &hla_passes::Table) -> Table {
+        let value = |cell: &Cell| match cell {
+            Cell::Text(v) => v.clone().into(),
+            Cell::Int(v) => (*v).into(),
+            Cell::Float(v) => (*v).into(),
+            Cell::Empty => serde_json::Value::Null,
+        };
+        Table {
+            title: table.title.clone(),
+            columns: table.columns.iter().map(|c| (*c).to_owned()).collect(),
+            rows: table
+                .rows
+                .iter()
+                .map(|r| r.iter().map(value).collect())
+                .collect(),
+            text: table.to_string(),
+        }
+    }
+}
+
+/// A count with separators: 1234567 as 1,234,567.
+fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+fn ratio(before: u64, after: u64) -> String {
+    match (before, after) {
+        (0, _) | (_, 0) => String::new(),
+        (b, a) => format!("  ({:.1}x fewer)", b as f64 / a as f64),
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let features = match self.features.is_empty() {
+            true => String::new(),
+            false => format!(" with {}", self.features.join(", ")),
+        };
+        writeln!(f, "{} for {}{features}", self.model, self.target)?;
+        for table in &self.tables {
+            write!(f, "\n{}", table.text)?;
+        }
+        let (mb, ma) = (self.multiplications_before, self.multiplications_after);
+        let (wb, wa) = (self.weight_bytes_before, self.weight_bytes_after);
+        writeln!(f)?;
+        writeln!(
+            f,
+            "multiplications  {:>14} -> {:>12}{}",
+            grouped(mb),
+            grouped(ma),
+            ratio(mb, ma)
+        )?;
+        writeln!(
+            f,
+            "weight bytes     {:>14} -> {:>12}{}",
+            grouped(wb),
+            grouped(wa),
+            ratio(wb, wa)
+        )?;
+        writeln!(
+            f,
+            "bytes            object {}, state {}, workspace {}",
+            grouped(self.object_bytes),
+            grouped(self.state_bytes),
+            grouped(self.workspace_bytes)
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_grouped() {
+        for (n, text) in [
+            (0, "0"),
+            (999, "999"),
+            (1000, "1,000"),
+            (1234567, "1,234,567"),
+        ] {
+            assert_eq!(grouped(n), text);
+        }
+    }
+}
