@@ -7,6 +7,7 @@
 //! - [`map`]: fused elementwise ops;
 //! - [`copy`]: ops that only move data;
 //! - [`reduce`], [`window`]: reductions and pooling;
+//! - [`quantize`]: quantization at run time, 2-bit codes;
 //! - [`contraction`]: float convolutions and matrix products; [`ternary`]: those with ternary
 //!   weights;
 //! - [`target`]: processors and their features; [`options`]: what the user may choose;
@@ -27,6 +28,7 @@ mod math;
 pub mod metadata;
 pub mod object;
 pub mod options;
+mod quantize;
 mod reduce;
 pub mod report;
 pub mod target;

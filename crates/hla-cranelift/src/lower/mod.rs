@@ -145,6 +145,9 @@ impl<'a> Lowering<'a> {
                 crate::reduce::lower(self, node)
             }
             Op::AvgPool2d | Op::MaxPool2d => crate::window::lower(self, node),
+            Op::DynamicQuantize | Op::Pack | Op::Unpack | Op::Ternarize => {
+                crate::quantize::lower(self, node)
+            }
             Op::Relayout => crate::map::lower(self, &[id]),
             op if op.def().elementwise => crate::map::lower(self, &[id]),
             _ => Err(self.unsupported(node)),

@@ -33,7 +33,7 @@ pub(crate) fn lower(cx: &mut Lowering<'_>, group: &[NodeId]) -> Result<(), Diagn
                         .function
                         .constant_value(operand)
                         .filter(|t| t.ty().elements() > 0)
-                        .and_then(|t| exact_splat(t));
+                        .and_then(exact_splat);
                     let source = match splat {
                         Some(value) => Source::Constant(ty.dtype, value),
                         None => {
@@ -91,6 +91,25 @@ pub(crate) fn copy(cx: &mut Lowering<'_>, from: View, to: View) {
         vec![step],
         to,
         "copy of a result".to_owned(),
+    ));
+}
+
+/// Adds the kernel that quantizes with a scale in memory, a tensor of one element.
+pub(crate) fn dynamic_quantize(cx: &mut Lowering<'_>, input: View, scale: View, codes: View) {
+    let mut scale = scale;
+    scale.ty.shape = vec![1; input.ty.rank()];
+    let step = Step {
+        op: Op::DynamicQuantize,
+        attrs: hla_ir::Attrs::new(),
+        args: vec![Source::Input(0), Source::Input(1)],
+        from: DType::F32,
+        to: DType::I8,
+    };
+    cx.run(MapKernel::new(
+        vec![Input::new(input), Input::new(scale)],
+        vec![step],
+        codes,
+        "codes of hla.dynamic_quantize".to_owned(),
     ));
 }
 

@@ -28,6 +28,11 @@ pub(super) fn emit(k: &mut KernelBuilder<'_>, step: &Step, args: &[Value], width
     let value = match step.op {
         Op::Cast => return cast(k, step, args[0], width),
         Op::Quantize => return quantize(k, step, args[0]),
+        Op::DynamicQuantize => {
+            let inverse = math::reciprocal(k, args[1]);
+            let scaled = k.b.ins().fmul(args[0], inverse);
+            return k.round_saturate(scaled, 127);
+        }
         Op::Dequantize => return dequantize(k, step, args[0]),
         Op::Select => return k.choose(args[0], args[1], args[2]),
         Op::Identity | Op::Relayout => return args[0],

@@ -12,11 +12,11 @@ use crate::kernel::KernelBuilder;
 /// two factors, so that neither overflows before the product does.
 pub fn exp(k: &mut KernelBuilder<'_>, x: Value) -> Value {
     const COEFFICIENTS: [f64; 6] = [
-        0.000_198_527_617_612_853_646_278_381,
-        0.001_393_043_552_525_341_510_772_71,
-        0.008_333_360_776_305_198_669_433_59,
-        0.041_666_485_369_205_474_853_515_6,
-        0.166_666_671_633_720_397_949_219,
+        1.985_276_2e-4,
+        1.393_043_6e-3,
+        8.333_361e-3,
+        4.166_648_5e-2,
+        1.666_666_7e-1,
         0.5,
     ];
     // Beyond these bounds the result is infinite or zero already.
@@ -29,7 +29,7 @@ pub fn exp(k: &mut KernelBuilder<'_>, x: Value) -> Value {
     let n_int = k.add_imm(bits, -0x4b40_0000);
     let high = k.flike(x, -0.693_145_751_953_125);
     let r = k.fma(n, high, x);
-    let low = k.flike(x, -1.428_606_765_330_187_045e-6);
+    let low = k.flike(x, -1.428_606_8e-6);
     let r = k.fma(n, low, r);
     let p = polynomial(k, r, &COEFFICIENTS);
     let square = k.b.ins().fmul(r, r);
