@@ -47,6 +47,7 @@ pub fn inference_pipeline(
     Ok(vec![
         crate::freeze::PASS.with_defaults(),
         crate::fold_constants::PASS.with_defaults(),
+        crate::canonicalize::PASS.with_defaults(),
         crate::cse::PASS.with_defaults(),
         (crate::ternarize::PASS, ternarize(options)?),
         (

@@ -20,6 +20,7 @@ pub mod report;
 
 mod layers;
 
+pub mod canonicalize;
 pub mod cse;
 pub mod fold_constants;
 pub mod freeze;

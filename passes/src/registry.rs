@@ -31,6 +31,7 @@ impl PassInfo {
 static REGISTRY: &[PassInfo] = &[
     crate::freeze::PASS,
     crate::fold_constants::PASS,
+    crate::canonicalize::PASS,
     crate::cse::PASS,
     crate::ternarize::PASS,
     crate::quantize_activations::PASS,

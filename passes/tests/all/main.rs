@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod build;
+mod canonicalize;
 mod cse;
 mod fold_constants;
 mod freeze;
