@@ -6,7 +6,7 @@
 //! repeated value stay so. Ops of the hla dialect are never folded: they say how weights are stored.
 
 use hla_ir::rewrite::rewrite;
-use hla_ir::{Arg, Diagnostic, Function, Node, Op, Rewriter, Tensor, TensorType, ValueId};
+use hla_ir::{Arg, Attrs, Diagnostic, Function, Node, Op, Rewriter, Tensor, TensorType, ValueId};
 
 use crate::options::{OptionInfo, OptionKind, Options};
 use crate::registry::PassInfo;
@@ -45,9 +45,7 @@ fn run(function: &Function, options: &Options) -> Result<(Function, Report), Dia
             Ok(None) => Ok(None),
             Ok(Some(tensor)) => {
                 count += 1;
-                rewriter
-                    .constant(tensor, node.location.clone())
-                    .map(|v| Some(vec![v]))
+                constant(rewriter, node, tensor).map(|v| Some(vec![v]))
             }
             Err(error) => {
                 report.warn(
@@ -60,6 +58,22 @@ fn run(function: &Function, options: &Options) -> Result<(Function, Report), Dia
     })?;
     report.figure("folded nodes", count);
     Ok((new, report))
+}
+
+/// The folded node, under the parameter's name if it is one parameter in another form.
+fn constant(
+    rewriter: &mut Rewriter<'_>,
+    node: &Node,
+    tensor: Tensor,
+) -> Result<ValueId, Diagnostic> {
+    let mut attrs = Attrs::new().with("values", tensor);
+    if let [operand] = node.operands[..]
+        && let Some(source) = rewriter.defining_node(rewriter.get(operand))
+        && let Some(name) = source.attrs.get("hla.param")
+    {
+        attrs.set("hla.param", name.clone());
+    }
+    rewriter.push(Op::Const, &[], attrs, node.location.clone())
 }
 
 /// The node's value; `None` where it would take too much room.

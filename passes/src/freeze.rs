@@ -6,11 +6,14 @@
 //!
 //! batch norm: ((x − μ)·rsqrt(σ² + ε))·γ + β = x·s + b with s = γ/√(σ² + ε), b = β − μ·s.
 //!
+//! Zero padding in front of a convolution becomes its own.
+//!
 //! s and b are computed in f64 and rounded once, so a result may differ from the chain's in its last
 //! bits (unlike `hla-canonicalize`, this pass re-associates floats). A constant bias of the
 //! convolution goes into b.
 
 mod affine;
+mod pads;
 
 use std::collections::HashMap;
 
@@ -33,6 +36,8 @@ pub const PASS: PassInfo = PassInfo {
 fn run(function: &Function, _: &Options) -> Result<(Function, Report), Diagnostic> {
     refuse_parameters(function)?;
     let mut report = Report::default();
+    let (padded, pads) = pads::join(function)?;
+    let function = &padded;
     let chains = Chains::find(function);
     let mut ends = HashMap::new();
     let mut biases = HashMap::new();
@@ -62,6 +67,7 @@ fn run(function: &Function, _: &Options) -> Result<(Function, Report), Diagnosti
         }
     })?;
     report.figure("folded chains", ends.len());
+    report.figure("joined paddings", pads);
     Ok((new, report))
 }
 

@@ -90,3 +90,19 @@ fn an_index_out_of_range_is_told_of() {
         "{report}"
     );
 }
+
+#[test]
+fn a_parameter_keeps_its_name_in_another_form() {
+    let mut f = Build::new();
+    let attrs = hla_ir::Attrs::new()
+        .with("values", Tensor::from_f32s([2, 1], &[1.0, 2.0]).unwrap())
+        .with("hla.param", "fc.weight");
+    let w =
+        f.0.push(Op::Const, &[], attrs, Location::unknown())
+            .unwrap();
+    let w = f.op(Op::Transpose, &[w], &[("perms", i64s(&[1, 0]))]);
+    let f = f.results(&[w]);
+    let (new, _) = passes("hla-fold-constants", &f).unwrap();
+    assert_eq!(new.nodes[0].attrs.str("hla.param"), Some("fc.weight"));
+    assert_eq!(new.tensor_ty(new.results[0]).shape, [1, 2]);
+}

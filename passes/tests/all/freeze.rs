@@ -122,6 +122,34 @@ fn a_negative_variance_is_left_and_warned_about() {
 }
 
 #[test]
+fn padding_joins_a_float_convolution() {
+    let build = |pad: [i64; 8], value: f32, weight: f32| {
+        let mut f = Build::new();
+        let x = f.arg(&[1, 4, 3, 1]);
+        let attrs = [("padding", i64s(&pad)), ("pad_const", Attr::F32(value))];
+        let x = f.op(Op::Pad, &[x], &attrs);
+        let w = f.constant(&[1, 2, 2, 1], &[1.5, -2.0, weight, 0.25]);
+        let b = f.splat(&[1], 0.5);
+        let attrs = [
+            ("pad", i64s(&[0, 1, 0, 0])),
+            ("stride", i64s(&[1, 1])),
+            ("dilation", i64s(&[1, 1])),
+        ];
+        let y = f.op(Op::Conv2d, &[x, w, b], &attrs);
+        f.results(&[y])
+    };
+    let sides = [0, 0, 1, 2, 0, 1, 0, 0];
+    let f = build(sides, 0.0, 1.0);
+    let (new, _) = passes("hla-freeze", &f).unwrap();
+    assert_eq!(ops(&new), [Op::Conv2d]);
+    compare(&f, &new, &[numbers(&[1, 4, 3, 1], 5)], Tolerance::Exact);
+    for (value, weight) in [(1.0, 1.0), (0.0, f32::INFINITY)] {
+        let (new, _) = passes("hla-freeze", &build(sides, value, weight)).unwrap();
+        assert_eq!(ops(&new), [Op::Pad, Op::Conv2d]);
+    }
+}
+
+#[test]
 fn every_open_parameter_is_named() {
     let mut f = Function::new("main");
     let x = f.add_arg(Arg::new(TensorType::f32([1])));
