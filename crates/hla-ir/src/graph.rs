@@ -446,7 +446,7 @@ fn normalize_attrs(def: &OpDef, types: &[&TensorType], attrs: &mut Attrs) -> Res
             | (AttrKind::F32, Attr::F32(_))
             | (AttrKind::Bool, Attr::Bool(_))
             | (AttrKind::Str, Attr::Str(_))
-            | (AttrKind::I64s, Attr::I64s(_))
+            | (AttrKind::I32s | AttrKind::I64s, Attr::I64s(_))
             | (AttrKind::DType, Attr::DType(_))
             | (AttrKind::Tensor, Attr::Tensor(_)) => true,
             (AttrKind::NanMode, Attr::Str(s)) => matches!(&**s, "PROPAGATE" | "IGNORE"),

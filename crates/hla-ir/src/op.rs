@@ -81,6 +81,8 @@ pub enum AttrKind {
     Str,
     /// [`Attr::Str`]: `PROPAGATE` or `IGNORE`, spelled `#tosa.nan_mode<…>`.
     NanMode,
+    /// [`Attr::I64s`], spelled `array<i32: …>`.
+    I32s,
     /// [`Attr::I64s`].
     I64s,
     /// [`Attr::DType`].

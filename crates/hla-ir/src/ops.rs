@@ -245,7 +245,7 @@ ops! {
     /// The same elements in row-major order under another shape.
     Reshape "tosa.reshape" (one("input1")) { shape_operand("shape") } => data::reshape;
     /// Permutation of dimensions: result dimension i is input dimension perms\[i\].
-    Transpose "tosa.transpose" (one("input1")) { attr("perms", AttrKind::I64s, Default::Required) } => data::transpose;
+    Transpose "tosa.transpose" (one("input1")) { attr("perms", AttrKind::I32s, Default::Required) } => data::transpose;
     /// Concatenation along an axis.
     Concat "tosa.concat" (variadic("input1")) { AXIS } => data::concat;
     /// Padding with a constant: the array holds before, after for each dimension.

@@ -364,6 +364,7 @@ fn symbol(name: &str) -> String {
 fn declared_text(attr: &AttrDef, value: &Attr, dtype: Option<DType>) -> String {
     match (attr.kind, value) {
         (AttrKind::I32, Attr::I64(v)) => format!("{v} : i32"),
+        (AttrKind::I32s, Attr::I64s(_)) => attr_text(value).replacen("i64", "i32", 1),
         (AttrKind::NanMode, Attr::Str(v)) => format!("#tosa.nan_mode<{v}>"),
         (AttrKind::Scalar, Attr::F32(v)) => {
             let dtype = dtype.unwrap_or(DType::F32);

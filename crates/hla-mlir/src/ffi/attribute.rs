@@ -95,6 +95,18 @@ impl<'a> Attribute<'a> {
         }
     }
 
+    /// `array<i32: …>`, widened.
+    pub(crate) fn i32s(self) -> Option<Vec<i64>> {
+        // SAFETY: as above; positions are in range.
+        unsafe {
+            mlirAttributeIsADenseI32Array(self.raw).then(|| {
+                (0..mlirDenseArrayGetNumElements(self.raw))
+                    .map(|i| i64::from(mlirDenseI32ArrayGetElement(self.raw, i)))
+                    .collect()
+            })
+        }
+    }
+
     /// `array<f32: …>`.
     pub(crate) fn f32s(self) -> Option<Vec<f32>> {
         // SAFETY: as above; positions are in range.

@@ -75,6 +75,7 @@ impl<'a> Importer<'a> {
                     .and_then(|v| v.strip_suffix('>'))
                     .map(Attr::from)
             }
+            AttrKind::I32s => value.i32s().map(Attr::I64s),
             AttrKind::I64s => value.i64s().map(Attr::I64s),
             AttrKind::DType => value
                 .type_value()
