@@ -20,6 +20,7 @@ use std::collections::HashMap;
 use hla_ir::rewrite::rewrite;
 use hla_ir::{Attrs, Diagnostic, Function, Node, NodeId, Op, Rewriter, Tensor, ValueId};
 
+use crate::limits;
 use crate::options::Options;
 use crate::registry::PassInfo;
 use crate::report::Report;
@@ -35,6 +36,7 @@ pub const PASS: PassInfo = PassInfo {
 
 fn run(function: &Function, _: &Options) -> Result<(Function, Report), Diagnostic> {
     refuse_parameters(function)?;
+    limits::check_constants(function)?;
     let mut report = Report::default();
     let (padded, pads) = pads::join(function)?;
     let function = &padded;

@@ -19,6 +19,7 @@ pub mod registry;
 pub mod report;
 
 mod layers;
+mod limits;
 
 pub mod canonicalize;
 pub mod cse;

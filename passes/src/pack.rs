@@ -7,6 +7,7 @@ use hla_ir::{Attrs, DType, Diagnostic, Function, Op, Rewriter, Tensor, TensorTyp
 use hla_ir::{Location, rewrite};
 use hla_quant::pack;
 
+use crate::limits;
 use crate::options::Options;
 use crate::registry::PassInfo;
 use crate::report::Report;
@@ -23,6 +24,7 @@ pub const PASS: PassInfo = PassInfo {
 };
 
 fn run(function: &Function, _: &Options) -> Result<(Function, Report), Diagnostic> {
+    limits::check_constants(function)?;
     let (mut before, mut after, mut count) = (0, 0, 0usize);
     let new = rewrite::rewrite(function, |rewriter, _, node| {
         if !matches!(node.op, Op::TernaryConv2d | Op::TernaryMatMul) {

@@ -15,6 +15,7 @@ use hla_ir::{Attrs, DType, Diagnostic, Function, Node, Op, Rewriter, Tensor, Val
 use hla_quant::int8;
 
 use crate::calibration::Calibration;
+use crate::limits;
 use crate::options::{OptionInfo, OptionKind, Options};
 use crate::registry::PassInfo;
 use crate::report::{Report, Table};
@@ -47,6 +48,7 @@ pub const PASS: PassInfo = PassInfo {
 };
 
 fn run(function: &Function, options: &Options) -> Result<(Function, Report), Diagnostic> {
+    limits::check_constants(function)?;
     match options.text("mode") {
         "int8" => quantize(function, options),
         "dynamic" => quantize_dynamically(function),

@@ -16,6 +16,7 @@ use hla_quant::ternary::{Scale, Ternary, recognize, ternarize};
 use hla_quant::threshold;
 
 use crate::layers::{Layer, layers};
+use crate::limits;
 use crate::options::{OptionInfo, OptionKind, Options, did_you_mean};
 use crate::registry::PassInfo;
 use crate::report::Report;
@@ -66,6 +67,7 @@ pub const PASS: PassInfo = PassInfo {
 };
 
 fn run(function: &Function, options: &Options) -> Result<(Function, Report), Diagnostic> {
+    limits::check_constants(function)?;
     let layers = layers(function);
     let mut report = Report::default();
     let reasons = skipped(function, &layers, options)?;

@@ -231,3 +231,26 @@ fn depthwise_convolutions_stay_float() {
     assert_eq!(new.nodes[2].op, Op::DepthwiseConv2d);
     assert!(report.remarks[0].to_string().contains("stays float"));
 }
+
+#[test]
+fn a_weight_that_is_large_only_in_its_shape_is_refused() {
+    let mut f = Build::new();
+    let x = f.arg(&[1, 1, 1 << 20]);
+    let w = f.splat(&[1, 1 << 20, 1 << 20], 0.5);
+    let y = f.op(Op::MatMul, &[x, w], &[]);
+    let f = f.results(&[y]);
+    for pass in [
+        "hla-freeze",
+        "hla-ternarize",
+        "hla-pack",
+        "hla-quantize-activations",
+    ] {
+        let error = passes(pass, &f).unwrap_err();
+        assert!(
+            error.message.contains("1099511627776 times") && error.help.is_some(),
+            "{error}"
+        );
+    }
+    let (new, _) = passes("hla-canonicalize,hla-fold-constants,hla-cse", &f).unwrap();
+    assert_eq!(new, f);
+}
