@@ -1,10 +1,39 @@
-//! Convolutions and matrix products.
+//! Convolutions and matrix products over floats and int8.
+//!
+//! - [`convolution`], [`matmul`]: from ops to kernels; [`phases`] takes transposed convolutions apart;
+//! - [`operands`]: what the kernels read and write: [`pad`] copies inputs, [`pack`] weights;
+//! - [`dense`] and [`depthwise`]: the kernels that multiply, over tiles ([`tile`]) of words
+//!   ([`arithmetic`]).
+//!
+//! Every output is one accumulator that sums by (kh, kw, ic), or k, with a fused multiply-add: the
+//! reference's order, so results are the same bits on every target with FMA. Padding takes part as
+//! zero. See `docs/float-kernels.md`.
 
-use hla_ir::{Diagnostic, Node};
+mod arithmetic;
+mod convolution;
+mod dense;
+mod depthwise;
+mod matmul;
+mod operands;
+mod pack;
+mod pad;
+mod phases;
+mod tile;
+
+use hla_ir::{Diagnostic, Node, Op};
 
 use crate::lower::Lowering;
 
 /// Adds the kernels of a contraction.
 pub(crate) fn lower(cx: &mut Lowering<'_>, node: &Node) -> Result<(), Diagnostic> {
-    Err(cx.unsupported(node))
+    if cx.function.tensor_ty(node.result()).elements() == 0 {
+        return cx.result(node, 0).map(drop);
+    }
+    match node.op {
+        Op::Conv2d => convolution::conv2d(cx, node),
+        Op::DepthwiseConv2d => convolution::depthwise(cx, node),
+        Op::TransposeConv2d => convolution::transposed(cx, node),
+        Op::MatMul => matmul::lower(cx, node),
+        _ => Err(cx.unsupported(node)),
+    }
 }

@@ -76,21 +76,25 @@ pub(crate) fn lower(cx: &mut Lowering<'_>, group: &[NodeId]) -> Result<(), Diagn
     Ok(())
 }
 
-/// Adds a kernel that copies a value to another place.
+/// Adds a kernel that copies a value to another place, cast to the element type there.
 pub(crate) fn copy(cx: &mut Lowering<'_>, from: View, to: View) {
-    let dtype = from.ty.dtype;
+    let (source, target) = (from.ty.dtype, to.ty.dtype);
+    let (op, computes) = match source == target {
+        true => (Op::Identity, "copy".to_owned()),
+        false => (Op::Cast, format!("copy of {source} as {target}")),
+    };
     let step = Step {
-        op: Op::Identity,
+        op,
         attrs: hla_ir::Attrs::new(),
         args: vec![Source::Input(0)],
-        from: dtype,
-        to: dtype,
+        from: source,
+        to: target,
     };
     cx.run(MapKernel::new(
         vec![Input::new(from)],
         vec![step],
         to,
-        "copy of a result".to_owned(),
+        computes,
     ));
 }
 
