@@ -1,10 +1,216 @@
-//! Contractions with ternary weights.
+//! Contractions with ternary weights: `hla.ternary_conv2d` and `hla.ternary_matmul`.
+//!
+//! - [`geometry`]: the shape of a contraction and of its staged input; [`stage`]: the kernel that
+//!   stages it;
+//! - [`lists`]: the weights as lists of offsets, expanded from 2-bit codes by `NAME_init`;
+//! - [`sparse`]: the sums;
+//! - [`epilogue`]: scale, bias, residual, clamp, rounding and the output's layout.
 
-use hla_ir::{Diagnostic, Node};
+mod epilogue;
+mod geometry;
+mod lists;
+mod sparse;
+mod stage;
 
+use hla_ir::{DType, Diagnostic, Layout, Node, Op};
+
+use self::epilogue::Epilogue;
+use self::geometry::{Geometry, Stage, Strided};
+use self::lists::{ExpandKernel, ListPlan, tap_table};
+use self::sparse::{FAN_IN_LIMIT, SEGMENT_LIMIT, SparseKernel};
+use self::stage::StageKernel;
+use crate::kernel::{Buffer, View};
 use crate::lower::Lowering;
+
+/// Scales below this keep every product with an integer sum finite: 2³¹·10²⁸ < 2¹²⁷.
+const LARGE: f32 = 1e28;
+
+/// The weights of a contraction.
+struct Weights {
+    /// Row-major, −1, 0 or 1.
+    trits: Vec<i8>,
+    /// The same as 2-bit codes, in the object.
+    codes: Buffer,
+}
+
+/// A ternary contraction.
+struct Contraction {
+    geometry: Geometry,
+    float: bool,
+    input: Strided,
+    weights: Weights,
+    epilogue: Epilogue,
+}
 
 /// Adds the kernels of a ternary convolution or matrix product.
 pub(crate) fn lower(cx: &mut Lowering<'_>, node: &Node) -> Result<(), Diagnostic> {
-    Err(cx.unsupported(node))
+    let contraction = Contraction::new(cx, node)?;
+    sparse_add(cx, node, contraction)
+}
+
+/// Adds the kernels of sparse addition.
+fn sparse_add(cx: &mut Lowering<'_>, node: &Node, c: Contraction) -> Result<(), Diagnostic> {
+    let g = c.geometry;
+    let limit = (!c.float).then_some(SEGMENT_LIMIT);
+    let plan = ListPlan::new(&c.weights.trits, &g, limit);
+    let run = Stage::new(&g, 1).run;
+    let vectors = sparse::vectors(run, c.float);
+    let stage = Stage::new(&g, vectors * sparse::lanes(c.float));
+    let element_bytes = if c.float { 4 } else { 1 };
+    let bytes = (stage.elements * element_bytes) as u64;
+    let reach = (stage.image + stage.plane) as u64 * element_bytes as u64;
+    if reach > u64::from(u32::MAX) || plan.list_bytes() > u64::from(u32::MAX) {
+        return Err(too_large(node));
+    }
+    let table = cx.state(plan.table_bytes());
+    let lists = cx.state(plan.list_bytes());
+    let taps = cx.rodata_bytes(tap_table(&stage, element_bytes))?;
+    cx.init(ExpandKernel {
+        plan: plan.clone(),
+        plane_bytes: (stage.plane * element_bytes) as i64,
+        in_channels: g.in_channels as i64,
+        codes: c.weights.codes,
+        taps,
+        table,
+        lists,
+    });
+    let staged = cx.temp(bytes);
+    cx.run(StageKernel {
+        geometry: g.clone(),
+        stage: stage.clone(),
+        from: c.input,
+        to: staged,
+    });
+    cx.run(SparseKernel {
+        geometry: g,
+        stage,
+        float: c.float,
+        vectors,
+        plan,
+        staged,
+        table,
+        lists,
+        epilogue: c.epilogue,
+    });
+    Ok(())
+}
+
+fn too_large(node: &Node) -> Diagnostic {
+    Diagnostic::error(
+        node.location.clone(),
+        format!(
+            "'{}' is too large: one image of it takes 4 GiB or more",
+            node.name()
+        ),
+    )
+    .help("split the layer or use a smaller input")
+}
+
+impl Contraction {
+    fn new(cx: &mut Lowering<'_>, node: &Node) -> Result<Contraction, Diagnostic> {
+        let input = cx.operand(node, 0)?;
+        let weights = Weights::new(cx, node)?;
+        let scale = cx.operand(node, 2)?;
+        let bias = cx.operand(node, 3)?;
+        let residual = match node.operands.len() {
+            5.. => Some(cx.operand(node, 4)?),
+            _ => None,
+        };
+        let out = cx.result(node, 0)?;
+        let weight = cx.function.tensor_ty(node.operands[1]).shape.clone();
+        let list = |name: &str| node.attrs.i64s(name).unwrap_or_default();
+        let matrix = node.op == Op::TernaryMatMul;
+        let geometry = if matrix {
+            let rows = out.ty.shape[0] * out.ty.shape[1];
+            Geometry::matmul(rows, weight[1], weight[0])
+        } else {
+            Geometry::conv2d(
+                &input.ty,
+                &weight,
+                &out.ty,
+                list("pad"),
+                list("stride"),
+                list("dilation"),
+            )
+        };
+        if geometry.fan_in() >= FAN_IN_LIMIT {
+            return Err(too_large(node));
+        }
+        let strided = |view: &View| {
+            if matrix {
+                Strided::matrix(view)
+            } else {
+                Strided::image(view)
+            }
+        };
+        let residual_scale = node.attrs.f32("residual_scale").unwrap_or(1.0);
+        let float = input.ty.dtype == DType::F32;
+        let bound = |name: &str, default| node.attrs.f32(name).unwrap_or(default);
+        let epilogue = Epilogue {
+            scale: scale.buffer,
+            bias: bias.buffer,
+            residual: residual.as_ref().map(|r| (strided(r), residual_scale)),
+            clamp: [
+                bound("min_val", f32::NEG_INFINITY),
+                bound("max_val", f32::INFINITY),
+            ],
+            never_nan: !float
+                && residual_scale.abs() < LARGE
+                && residual.as_ref().is_none_or(|r| r.ty.dtype == DType::I8)
+                && [2, 3].iter().all(|&i| {
+                    cx.constant(node, i)
+                        .is_some_and(|t| t.to_f32s().iter().all(|v| v.abs() < LARGE))
+                }),
+            out: strided(&out),
+            extents: geometry.output,
+            halo: halo(&out),
+        };
+        Ok(Contraction {
+            geometry,
+            float,
+            input: strided(&input),
+            weights,
+            epilogue,
+        })
+    }
+}
+
+/// Bytes of padding of a planar value: before the first element, between rows, after the last.
+fn halo(view: &View) -> Option<[i64; 3]> {
+    let Layout::Planar { halo, element } = view.layout else {
+        return None;
+    };
+    let [top, bottom, left, right] = halo.map(i64::from);
+    let row = left + view.ty.shape[2] as i64 + right;
+    let bytes = element.bytes() as i64;
+    Some([top * row + left, left + right, right + bottom * row].map(|e| e * bytes))
+}
+
+impl Weights {
+    fn new(cx: &mut Lowering<'_>, node: &Node) -> Result<Weights, Diagnostic> {
+        let shape = &cx.function.tensor_ty(node.operands[1]).shape;
+        let (rows, len) = hla_quant::pack::rows(shape);
+        let wrong = |e: hla_quant::Error| {
+            Diagnostic::error(
+                node.location.clone(),
+                format!("the weights of '{}' are damaged: {e}", node.name()),
+            )
+        };
+        if let Some(packed) = cx.packed(node, 1) {
+            let trits = hla_quant::pack::unpack(&packed.to_bytes(), rows, len).map_err(wrong)?;
+            let codes = cx.rodata(packed);
+            return Ok(Weights { trits, codes });
+        }
+        let Some(constant) = cx.constant(node, 1) else {
+            return Err(Diagnostic::error(
+                node.location.clone(),
+                format!("the weights of '{}' are no constant", node.name()),
+            )
+            .help("bind parameters with --weights, and run hla-freeze before code generation"));
+        };
+        let trits: Vec<i8> = constant.to_bytes().iter().map(|&b| b as i8).collect();
+        let packed = hla_quant::pack::pack(&trits, rows, len).map_err(wrong)?;
+        let codes = cx.rodata_bytes(packed)?;
+        Ok(Weights { trits, codes })
+    }
 }

@@ -1,0 +1,383 @@
+//! What follows the sums of a ternary contraction: scale, bias, residual, clamp, rounding, and the
+//! way of a block of flat pixels into the output's layout.
+
+use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
+use cranelift_codegen::ir::{InstBuilder, StackSlotData, StackSlotKind, Value, types};
+use hla_ir::DType;
+
+use super::geometry::Strided;
+use crate::kernel::{Buffer, KernelBuilder};
+
+/// 1.5·2²³: adding it to an f32 of magnitude below 2²² leaves the number, rounded to nearest even,
+/// in the low bits of the sum.
+const ROUND: f32 = 12_582_912.0;
+
+/// The fused end of a contraction.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Epilogue {
+    /// f32 per output channel.
+    pub scale: Buffer,
+    /// f32 per output channel.
+    pub bias: Buffer,
+    /// Added to the result after a multiplication with its scale.
+    pub residual: Option<(Strided, f32)>,
+    /// Bounds of the clamp.
+    pub clamp: [f32; 2],
+    /// Whether no value before the clamp can be a NaN.
+    pub never_nan: bool,
+    /// Where results go.
+    pub out: Strided,
+    /// Rows and columns of the output.
+    pub extents: [usize; 2],
+    /// Padding of planar output that the kernel fills with zeros: before, between rows, after, in
+    /// bytes. Nothing to fill where the output is row-major.
+    pub halo: Option<[i64; 3]>,
+}
+
+/// A block of flat pixels and the output rows it covers.
+#[derive(Clone, Copy)]
+pub(super) struct Block {
+    /// Flat pixels between output rows.
+    pub pitch: i64,
+    /// Flat pixels in the block.
+    pub len: i64,
+    /// The block's position relative to which column 0 of its first row lies; at most 0.
+    pub start: Value,
+    /// The end of the block or of the output's last row.
+    pub end: Value,
+    /// Image.
+    pub image: Value,
+    /// Output row of the first pixel.
+    pub row: Value,
+}
+
+/// Scratch memory on the stack for one block.
+pub(super) struct Tiles {
+    /// Results in the output's element type.
+    pub out: Value,
+    /// The residual as f32.
+    pub residual: Option<Value>,
+}
+
+/// Values of the channel at hand, as vectors.
+pub(super) struct Channel {
+    scale: Value,
+    bias: Value,
+}
+
+/// `bytes` bytes on the stack.
+pub(super) fn stack(k: &mut KernelBuilder<'_>, bytes: i64) -> Value {
+    let data = StackSlotData::new(StackSlotKind::ExplicitSlot, bytes as u32, 4);
+    let slot = k.b.create_sized_stack_slot(data);
+    k.b.ins().stack_addr(types::I64, slot, 0)
+}
+
+impl Epilogue {
+    fn is_float(&self) -> bool {
+        self.out.element == DType::F32
+    }
+
+    /// Stack memory for blocks of `len` pixels.
+    pub fn tiles(&self, k: &mut KernelBuilder<'_>, len: i64) -> Tiles {
+        Tiles {
+            out: stack(k, len * self.out.element.bytes() as i64),
+            residual: self.residual.is_some().then(|| stack(k, 4 * len)),
+        }
+    }
+
+    /// The block of `len` flat pixels from `first`.
+    pub fn block(
+        &self,
+        k: &mut KernelBuilder<'_>,
+        image: Value,
+        first: Value,
+        len: i64,
+        pitch: usize,
+    ) -> Block {
+        let pitch = pitch as i64;
+        let row = k.b.ins().udiv_imm_u(first, pitch);
+        let row_first = k.scale(row, pitch);
+        let start = k.b.ins().isub(row_first, first);
+        let past = k.int(self.extents[0] as i64 * pitch);
+        let past = k.b.ins().isub(past, first);
+        let len_value = k.int(len);
+        let end = k.b.ins().smin(past, len_value);
+        Block {
+            pitch,
+            len,
+            start,
+            end,
+            image,
+            row,
+        }
+    }
+
+    /// Loads what belongs to a channel.
+    pub fn channel(
+        &self,
+        k: &mut KernelBuilder<'_>,
+        scale: Value,
+        bias: Value,
+        c: Value,
+    ) -> Channel {
+        let mut splat = |base: Value| {
+            let at = k.index(base, c, 4);
+            let value = k.read(types::F32, at, 0);
+            k.splat(types::F32X4, value)
+        };
+        Channel {
+            scale: splat(scale),
+            bias: splat(bias),
+        }
+    }
+
+    /// Runs `body` for each output row within a block: first and last position in the block, and
+    /// the address of the first element.
+    fn rows(
+        &self,
+        k: &mut KernelBuilder<'_>,
+        block: &Block,
+        base: Value,
+        at: &Strided,
+        c: Value,
+        body: impl FnOnce(&mut KernelBuilder<'_>, Value, Value, Value),
+    ) {
+        let base = k.index(base, block.image, at.strides[0]);
+        let base = k.index(base, block.row, at.strides[1]);
+        let base = k.index(base, c, at.strides[3]);
+        k.for_range_carry(block.start, block.end, block.pitch, &[base], |k, t, row| {
+            let zero = k.int(0);
+            let first = k.b.ins().smax(t, zero);
+            let last = k.offset(t, self.extents[1] as i64);
+            let len = k.int(block.len);
+            let last = k.b.ins().smin(last, len);
+            let skipped = k.b.ins().isub(first, t);
+            let address = k.index(row[0], skipped, at.strides[2]);
+            body(k, first, last, address);
+            vec![k.offset(row[0], at.strides[1])]
+        });
+    }
+
+    /// Brings the residual of a block to its tile.
+    pub fn load_residual(
+        &self,
+        k: &mut KernelBuilder<'_>,
+        tiles: &Tiles,
+        block: &Block,
+        base: Value,
+        c: Value,
+    ) {
+        let (Some((from, _)), Some(tile)) = (&self.residual, tiles.residual) else {
+            return;
+        };
+        self.rows(k, block, base, from, c, |k, first, last, address| {
+            let to = k.index(tile, first, 4);
+            k.for_range_carry(first, last, 1, &[address, to], |k, _, at| {
+                let value = match from.element {
+                    DType::F32 => k.read(types::F32, at[0], 0),
+                    element => {
+                        let wide = if element == DType::I16 {
+                            k.b.ins().sload16(types::I32, crate::kernel::READ, at[0], 0)
+                        } else {
+                            k.b.ins().sload8(types::I32, crate::kernel::READ, at[0], 0)
+                        };
+                        k.b.ins().fcvt_from_sint(types::F32, wide)
+                    }
+                };
+                k.write(value, at[1], 0);
+                vec![k.offset(at[0], from.strides[2]), k.offset(at[1], 4)]
+            });
+        });
+    }
+
+    /// Writes the tile of a block to the output.
+    pub fn store(
+        &self,
+        k: &mut KernelBuilder<'_>,
+        tiles: &Tiles,
+        block: &Block,
+        base: Value,
+        c: Value,
+    ) {
+        let bytes = self.out.element.bytes() as i64;
+        let ty = match self.out.element {
+            DType::F32 => types::I32,
+            DType::I16 => types::I16,
+            _ => types::I8,
+        };
+        let step = self.out.strides[2];
+        self.rows(k, block, base, &self.out, c, |k, first, last, address| {
+            let from = k.index(tiles.out, first, bytes);
+            let mut start = first;
+            let mut carried = vec![address, from];
+            if step == bytes && self.extents[1] as i64 * bytes >= 16 {
+                let lanes = 16 / bytes;
+                let whole = k.offset(last, 1 - lanes);
+                let count = k.b.ins().isub(last, first);
+                let done = k.b.ins().band_imm_s(count, -lanes);
+                let zero = k.int(0);
+                let done = k.b.ins().smax(done, zero);
+                start = k.b.ins().iadd(first, done);
+                carried = k.for_range_carry(first, whole, lanes, &carried, |k, _, at| {
+                    let value = k.read_back(types::I8X16, at[1], 0);
+                    k.write(value, at[0], 0);
+                    vec![k.offset(at[0], 16), k.offset(at[1], 16)]
+                });
+            }
+            k.for_range_carry(start, last, 1, &carried, |k, _, at| {
+                let value = k.read_back(ty, at[1], 0);
+                k.write(value, at[0], 0);
+                vec![k.offset(at[0], step), k.offset(at[1], bytes)]
+            });
+        });
+    }
+
+    /// Fills the halo of a channel's plane with zeros.
+    pub fn fill_halo(&self, k: &mut KernelBuilder<'_>, image: Value, base: Value, c: Value) {
+        let Some([before, between, after]) = self.halo else {
+            return;
+        };
+        let base = k.index(base, image, self.out.strides[0]);
+        let base = k.index(base, c, self.out.strides[3]);
+        let top = k.offset(base, -before);
+        k.zero_fill(top, before);
+        let width = self.extents[1] as i64 * self.out.strides[2];
+        let right = k.offset(base, width);
+        let rows = k.int(self.extents[0] as i64 - 1);
+        let zero = k.int(0);
+        let last = k.for_range_carry(zero, rows, 1, &[right], |k, _, at| {
+            k.zero_fill(at[0], between);
+            vec![k.offset(at[0], self.out.strides[1])]
+        });
+        k.zero_fill(last[0], after);
+    }
+
+    /// Scale, bias, residual and clamp of four neighbouring pixels; `at` is their position in the
+    /// block.
+    fn apply(
+        &self,
+        k: &mut KernelBuilder<'_>,
+        channel: &Channel,
+        tiles: &Tiles,
+        sum: Value,
+        at: i64,
+    ) -> Value {
+        let mut y = k.fma(sum, channel.scale, channel.bias);
+        if let (Some((_, scale)), Some(tile)) = (&self.residual, tiles.residual) {
+            let residual = k.read_back(types::F32X4, tile, 4 * at as i32);
+            let scale = k.f32_const(types::F32X4, *scale);
+            y = k.fma(residual, scale, y);
+        }
+        let [mut low, mut high] = self.clamp;
+        if !self.is_float() {
+            // Saturation to ±127 before rounding gives what it gives after.
+            (low, high) = (low.clamp(-127.0, 127.0), high.clamp(-127.0, 127.0));
+        }
+        if low > f32::NEG_INFINITY {
+            y = maximum(k, y, low);
+        }
+        if high < f32::INFINITY {
+            y = minimum(k, y, high);
+        }
+        y
+    }
+
+    /// The integers nearest to four f32 of magnitude at most 127; a NaN gives 0.
+    fn round(&self, k: &mut KernelBuilder<'_>, value: Value) -> Value {
+        let round = k.f32_const(types::F32X4, ROUND);
+        let shifted = k.b.ins().fadd(value, round);
+        let bits = k.cast(types::I32X4, shifted);
+        let offset = k.int_const(types::I32X4, i64::from(ROUND.to_bits()));
+        let integer = k.b.ins().isub(bits, offset);
+        if self.never_nan {
+            return integer;
+        }
+        let number = k.b.ins().fcmp(FloatCC::Ordered, value, value);
+        k.b.ins().band(integer, number)
+    }
+
+    /// Finishes the sums of neighbouring pixels, four to a vector of f32, and puts the results in
+    /// the tile from position `at` on.
+    pub fn finish(
+        &self,
+        k: &mut KernelBuilder<'_>,
+        channel: &Channel,
+        tiles: &Tiles,
+        sums: &[Value],
+        at: i64,
+    ) {
+        let bytes = self.out.element.bytes() as i64;
+        let values: Vec<Value> = sums
+            .iter()
+            .enumerate()
+            .map(|(i, &sum)| self.apply(k, channel, tiles, sum, at + 4 * i as i64))
+            .collect();
+        if self.is_float() {
+            for (i, &value) in values.iter().enumerate() {
+                k.write(value, tiles.out, (4 * (at + 4 * i as i64)) as i32);
+            }
+            return;
+        }
+        let whole: Vec<Value> = values.iter().map(|&v| self.round(k, v)).collect();
+        for (i, pair) in whole.chunks(2).enumerate() {
+            let narrow = k.b.ins().snarrow(pair[0], pair[pair.len() - 1]);
+            let position = ((at + 8 * i as i64) * bytes) as i32;
+            let narrow = if self.out.element == DType::I16 {
+                narrow
+            } else {
+                k.b.ins().snarrow(narrow, narrow)
+            };
+            let used = pair.len() as i64 * 4 * bytes;
+            let part = match used {
+                16 => narrow,
+                8 => {
+                    let lanes = k.cast(types::I64X2, narrow);
+                    k.b.ins().extractlane(lanes, 0)
+                }
+                _ => {
+                    let lanes = k.cast(types::I32X4, narrow);
+                    k.b.ins().extractlane(lanes, 0)
+                }
+            };
+            k.write(part, tiles.out, position);
+        }
+    }
+
+    /// Runs `body`, which fills halos, if there are any and this is the first block of an image.
+    pub fn when_first(
+        &self,
+        k: &mut KernelBuilder<'_>,
+        block: Value,
+        body: impl FnOnce(&mut KernelBuilder<'_>),
+    ) {
+        if self.halo.is_some() {
+            let is_first = k.b.ins().icmp_imm_u(IntCC::Equal, block, 0);
+            k.when(is_first, body);
+        }
+    }
+}
+
+/// max(x, low) where a NaN wins and −0 < +0.
+fn maximum(k: &mut KernelBuilder<'_>, x: Value, low: f32) -> Value {
+    let bound = k.f32_const(types::F32X4, low);
+    let below = k.b.ins().fcmp(FloatCC::LessThan, x, bound);
+    let below = k.cast(types::F32X4, below);
+    let y = k.b.ins().bitselect(below, bound, x);
+    if low == 0.0 && low.is_sign_positive() {
+        // Of equal zeros the comparison keeps x's; adding +0 makes −0 +0.
+        k.b.ins().fadd(y, bound)
+    } else {
+        y
+    }
+}
+
+/// min(x, high) where a NaN wins and −0 < +0.
+fn minimum(k: &mut KernelBuilder<'_>, x: Value, high: f32) -> Value {
+    let bound = k.f32_const(types::F32X4, high);
+    if high == 0.0 && high.is_sign_negative() {
+        return k.b.ins().fmin(x, bound);
+    }
+    let above = k.b.ins().fcmp(FloatCC::LessThan, bound, x);
+    let above = k.cast(types::F32X4, above);
+    k.b.ins().bitselect(above, bound, x)
+}

@@ -1,0 +1,318 @@
+//! Ternary contractions of many shapes, layouts and epilogues: bit for bit as the reference
+//! evaluator, alone and on three threads.
+
+use hla_cranelift::{CodegenOptions, jit};
+use hla_ir::{Arg, Attrs, DType, Function, Location, Op, Tensor, TensorType, ValueId};
+use hla_runtime::ThreadPool;
+use proptest::prelude::*;
+
+/// A seeded stream of numbers (splitmix64).
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, n: u64) -> i64 {
+        (self.next() % n) as i64
+    }
+
+    /// Any i8, or f32 whose sums round.
+    fn tensor(&mut self, shape: &[usize], dtype: DType) -> Tensor {
+        let ty = TensorType::new(shape, dtype);
+        let values: Vec<f64> = (0..ty.elements())
+            .map(|_| match dtype {
+                DType::I8 => (self.below(256) - 128) as f64,
+                _ => (self.below(2_000_001) - 1_000_000) as f64 / 333_333.0,
+            })
+            .collect();
+        Tensor::from_f64s(ty, values).unwrap()
+    }
+
+    fn trits(&mut self, shape: &[usize], zeros: i64) -> Tensor {
+        let ty = TensorType::new(shape, DType::I8);
+        let values: Vec<i64> = (0..ty.elements())
+            .map(|_| match self.below(10) < zeros {
+                true => 0,
+                false => 2 * self.below(2) - 1,
+            })
+            .collect();
+        Tensor::from_i64s(ty, &values).unwrap()
+    }
+}
+
+/// A ternary op in the making.
+struct Layer {
+    op: Op,
+    weight: Vec<usize>,
+    zeros: i64,
+    attrs: Attrs,
+}
+
+impl Layer {
+    fn conv(weight: [usize; 4], pad: [i64; 4], stride: [i64; 2], dilation: [i64; 2]) -> Layer {
+        let attrs = Attrs::new()
+            .with("pad", pad.to_vec())
+            .with("stride", stride.to_vec())
+            .with("dilation", dilation.to_vec());
+        Layer {
+            op: Op::TernaryConv2d,
+            weight: weight.to_vec(),
+            zeros: 6,
+            attrs,
+        }
+    }
+
+    fn matmul(columns: usize, depth: usize) -> Layer {
+        Layer {
+            op: Op::TernaryMatMul,
+            weight: vec![columns, depth],
+            zeros: 6,
+            attrs: Attrs::new(),
+        }
+    }
+
+    fn with(mut self, name: &str, value: impl Into<hla_ir::Attr>) -> Layer {
+        self.attrs = self.attrs.with(name, value);
+        self
+    }
+
+    fn zeros(mut self, tenths: i64) -> Layer {
+        self.zeros = tenths;
+        self
+    }
+
+    fn push(
+        self,
+        f: &mut Function,
+        random: &mut Random,
+        input: ValueId,
+        residual: Option<ValueId>,
+    ) -> ValueId {
+        let trits = random.trits(&self.weight, self.zeros);
+        let channels = self.weight[0];
+        let at = Location::unknown;
+        let weight = f.constant(trits, at());
+        let small = |random: &mut Random| {
+            let values: Vec<f32> = (0..channels)
+                .map(|_| (random.below(2001) - 1000) as f32 / 7919.0)
+                .collect();
+            Tensor::from_f32s([channels], &values).unwrap()
+        };
+        let scale = f.constant(small(random), at());
+        let bias = f.constant(small(random), at());
+        let mut operands = vec![input, weight, scale, bias];
+        operands.extend(residual);
+        f.push(self.op, &operands, self.attrs, at()).unwrap()
+    }
+}
+
+/// Compiles, runs and compares a function.
+fn check(function: &Function, inputs: &[Tensor]) -> hla_cranelift::CompileReport {
+    let expected = hla_reference::evaluate(function, inputs).unwrap();
+    let program = jit(function, &CodegenOptions::default()).unwrap();
+    let alone = program.run(inputs, None).unwrap();
+    for (expected, computed) in expected.iter().zip(&alone) {
+        if expected == computed {
+            continue;
+        }
+        let (e, c) = (expected.to_f32s(), computed.to_f32s());
+        let wrong: Vec<usize> = (0..e.len())
+            .filter(|&i| e[i].to_bits() != c[i].to_bits())
+            .collect();
+        let i = wrong[0];
+        panic!(
+            "{}: {} of {} elements differ; the first, {i}, is {} but should be {}",
+            function.name,
+            wrong.len(),
+            e.len(),
+            c[i],
+            e[i]
+        );
+    }
+    let pool = ThreadPool::new(3).unwrap();
+    assert_eq!(alone, program.run(inputs, Some(&pool)).unwrap());
+    program.report().clone()
+}
+
+/// One layer over an input, with a residual of a type or none.
+fn single(
+    input: &[usize],
+    dtype: DType,
+    layer: Layer,
+    residual: Option<DType>,
+    seed: u64,
+) -> hla_cranelift::CompileReport {
+    let mut random = Random(seed);
+    let mut f = Function::new("single");
+    let mut probe = Function::new("probe");
+    let x = probe.add_arg(Arg::new(TensorType::new(input, dtype)));
+    let shape = {
+        let y = Layer {
+            op: layer.op,
+            weight: layer.weight.clone(),
+            zeros: layer.zeros,
+            attrs: layer.attrs.clone(),
+        }
+        .push(&mut probe, &mut Random(seed), x, None);
+        probe.tensor_ty(y).shape.clone()
+    };
+    let x = f.add_arg(Arg::new(TensorType::new(input, dtype)));
+    let r = residual.map(|dtype| f.add_arg(Arg::new(TensorType::new(shape.clone(), dtype))));
+    let y = layer.push(&mut f, &mut random, x, r);
+    f.results = vec![y];
+    let mut inputs = vec![random.tensor(input, dtype)];
+    inputs.extend(residual.map(|dtype| random.tensor(&shape, dtype)));
+    check(&f, &inputs)
+}
+
+fn dtypes() -> impl Strategy<Value = DType> {
+    prop_oneof![Just(DType::F32), Just(DType::I8)]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn convolutions(
+        images in 1usize..3, channels in 1usize..40, out in 1usize..20,
+        size in [1usize..20, 1usize..20], kernel in [1usize..4, 1usize..4],
+        pad in [0i64..3, 0i64..3, 0i64..3, 0i64..3],
+        stride in [1i64..4, 1i64..4], dilation in [1i64..3, 1i64..3],
+        zeros in 0i64..11, dtype in dtypes(), to in dtypes(),
+        residual in proptest::option::of(dtypes()),
+        clamp in any::<bool>(), seed in any::<u64>(),
+    ) {
+        let fits = |d: usize| {
+            let padded = size[d] as i64 + pad[2 * d] + pad[2 * d + 1];
+            (kernel[d] as i64 - 1) * dilation[d] < padded
+                && (padded - (kernel[d] as i64 - 1) * dilation[d] - 1) % stride[d] == 0
+        };
+        prop_assume!(fits(0) && fits(1));
+        let mut layer = Layer::conv([out, kernel[0], kernel[1], channels], pad, stride, dilation)
+            .zeros(zeros)
+            .with("out_type", to)
+            .with("residual_scale", 0.37f32);
+        if clamp {
+            layer = layer.with("min_val", 0.0f32).with("max_val", 6.5f32);
+        }
+        single(&[images, size[0], size[1], channels], dtype, layer, residual, seed);
+    }
+
+    #[test]
+    fn products(
+        batch in 1usize..3, rows in 1usize..40, depth in 0usize..80, columns in 1usize..30,
+        zeros in 0i64..11, dtype in dtypes(), to in dtypes(),
+        residual in proptest::option::of(dtypes()), seed in any::<u64>(),
+    ) {
+        let layer = Layer::matmul(columns, depth).zeros(zeros).with("out_type", to);
+        single(&[batch, rows, depth], dtype, layer, residual, seed);
+    }
+
+    /// Two convolutions, the first result planar, and both as residual of a third.
+    #[test]
+    fn planar_chains(
+        size in [1usize..20, 1usize..20], channels in 1usize..20,
+        halo in [0u8..3, 0u8..3, 0u8..3, 0u8..3], wide in any::<bool>(),
+        stride in 1i64..3, dtype in dtypes(), seed in any::<u64>(),
+    ) {
+        let mut random = Random(seed);
+        let mut f = Function::new("chain");
+        let shape = [2, size[0], size[1], channels];
+        let x = f.add_arg(Arg::new(TensorType::new(shape, dtype)));
+        let element = match (dtype, wide) {
+            (DType::I8, true) => "i16",
+            (DType::I8, false) => "i8",
+            _ => "f32",
+        };
+        let [t, b, l, r] = halo;
+        let planar = format!("planar<{t},{b},{l},{r},{element}>");
+        let same = || {
+            Layer::conv([channels, 3, 3, channels], [1; 4], [1, 1], [1, 1])
+                .with("out_type", dtype)
+        };
+        let first = same().with("hla.layout", planar.as_str()).push(&mut f, &mut random, x, None);
+        let second = same().with("hla.layout", planar.as_str()).push(&mut f, &mut random, first, Some(first));
+        let end = stride.min(size[0].min(size[1]) as i64);
+        let pad = [0, -(size[0] as i64 - 1) & (end - 1), 0, -(size[1] as i64 - 1) & (end - 1)];
+        let third = Layer::conv([5, 1, 1, channels], pad, [end, end], [1, 1])
+            .push(&mut f, &mut random, second, None);
+        f.results = vec![third];
+        let input = random.tensor(&shape, dtype);
+        check(&f, &[input]);
+    }
+}
+
+/// The largest sums: weights of one sign only, activations of the largest magnitude, a fan-in of
+/// more than 10,000, and so many segments.
+#[test]
+fn sums_do_not_overflow() {
+    for activation in [127.0, -127.0, -128.0] {
+        for sign in [1i64, -1] {
+            let shape = [1, 3, 3, 1200];
+            let mut f = Function::new("overflow");
+            let x = f.add_arg(Arg::new(TensorType::new(shape, DType::I8)));
+            let ty = TensorType::new([2, 3, 3, 1200], DType::I8);
+            let at = Location::unknown;
+            let weight = f.constant(Tensor::splat(ty, sign as f64), at());
+            let one = f.constant(Tensor::from_f32s([2], &[1.0; 2]).unwrap(), at());
+            let zero = f.constant(Tensor::from_f32s([2], &[0.0; 2]).unwrap(), at());
+            let attrs = Attrs::new()
+                .with("pad", vec![1i64; 4])
+                .with("stride", vec![1i64; 2])
+                .with("dilation", vec![1i64; 2]);
+            let y = f
+                .push(Op::TernaryConv2d, &[x, weight, one, zero], attrs, at())
+                .unwrap();
+            f.results = vec![y];
+            let input = Tensor::splat(TensorType::new(shape, DType::I8), activation);
+            let program = jit(&f, &CodegenOptions::default()).unwrap();
+            let out = program.run(&[input], None).unwrap()[0].to_f32s();
+            for (i, sum) in out.iter().enumerate() {
+                let (row, column) = (i / 6, i / 2 % 3);
+                let taps = [2.0, 3.0, 2.0][row] * [2.0, 3.0, 2.0][column] * 1200.0;
+                assert_eq!(*sum, taps * activation as f32 * sign as f32, "{i}");
+            }
+        }
+    }
+}
+
+#[test]
+fn numbers_that_are_none() {
+    let mut f = Function::new("nan");
+    let mut random = Random(7);
+    let x = f.add_arg(Arg::new(TensorType::new([1, 1, 4], DType::F32)));
+    let layers = ["f32", "i8"].map(|to| {
+        Layer::matmul(3, 4)
+            .zeros(0)
+            .with("out_type", DType::from_name(to).unwrap())
+            .with("min_val", 0.0f32)
+            .with("max_val", 200.0f32)
+    });
+    f.results = layers
+        .map(|l| l.push(&mut f, &mut random, x, None))
+        .to_vec();
+    for values in [
+        [f32::INFINITY; 4],
+        [f32::NAN, 1.0, 2.0, 3.0],
+        [f32::MAX; 4],
+        [-0.0; 4],
+    ] {
+        let input = Tensor::from_f32s([1, 1, 4], &values).unwrap();
+        let expected = hla_reference::evaluate(&f, std::slice::from_ref(&input)).unwrap();
+        let program = jit(&f, &CodegenOptions::default()).unwrap();
+        let computed = program.run(&[input], None).unwrap();
+        assert_eq!(expected[1], computed[1]);
+        for (e, c) in expected[0].to_f32s().iter().zip(computed[0].to_f32s()) {
+            assert!(
+                e.to_bits() == c.to_bits() || (e.is_nan() && c.is_nan()),
+                "{e} {c}"
+            );
+        }
+    }
+}
