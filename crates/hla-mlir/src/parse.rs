@@ -1,10 +1,11 @@
 //! Reading a model: bytes → MLIR → the tensor IR.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use hla_ir::{Diagnostic, Module};
+use hla_ir::{Diagnostic, Location, Module};
 
-use crate::ffi::{Dialects, Ir};
+use crate::ffi::{Dialects, Ir, UNNAMED};
 use crate::import::{self, ControlFlow};
 use crate::source::Source;
 use crate::specialize::ParseOptions;
@@ -52,10 +53,39 @@ pub fn parse_source_with(
 
 fn parse(name: &str, source: Source, options: &ParseOptions) -> Result<Module, Vec<Diagnostic>> {
     source.check(name).map_err(|error| vec![error])?;
-    on_large_stack(|| {
+    let parsed = on_large_stack(|| {
         let ir = Ir::parse(name, source.with_nul(), Dialects::Models)?;
         import::import(&ir, Some(&source), options, ControlFlow::Refuse)
-    })
+    });
+    let name: Arc<str> = name.into();
+    let rename = |location: &mut Location| {
+        if location.file.as_deref() == Some(UNNAMED) {
+            location.file = Some(Arc::clone(&name));
+        }
+    };
+    match parsed {
+        Ok(mut module) => {
+            for function in &mut module.functions {
+                rename(&mut function.location);
+                function
+                    .args
+                    .iter_mut()
+                    .for_each(|a| rename(&mut a.location));
+                function
+                    .nodes
+                    .iter_mut()
+                    .for_each(|n| rename(&mut n.location));
+            }
+            Ok(module)
+        }
+        Err(mut errors) => {
+            for error in &mut errors {
+                rename(&mut error.location);
+                error.notes.iter_mut().for_each(|(l, _)| rename(l));
+            }
+            Err(errors)
+        }
+    }
 }
 
 /// Runs a function that may recurse deeply.

@@ -30,6 +30,9 @@ pub(crate) struct PrintForm {
     pub(crate) elide_above: Option<usize>,
 }
 
+/// The file that MLIR names where it is not told a name.
+pub(crate) const UNNAMED: &str = "-";
+
 /// A context and the top-level operation parsed into it.
 pub(crate) struct Ir {
     context: Context,
@@ -89,6 +92,9 @@ impl Drop for Ir {
 impl Ir {
     /// Parses text or bytecode, and verifies it. `buffer` ends with a NUL that does not belong to
     /// the source, as MLIR's lexer looks one byte beyond it.
+    ///
+    /// Several operations at the top are put into a module; as only an entry point without a file
+    /// name does that, their locations name the file [`UNNAMED`].
     pub(crate) fn parse(
         name: &str,
         buffer: &[u8],
@@ -96,16 +102,24 @@ impl Ir {
     ) -> Result<Ir, Vec<Diagnostic>> {
         assert_eq!(buffer.last(), Some(&0), "the buffer ends with a NUL");
         let context = Context::new(dialects);
+        let text = string_ref(&buffer[..buffer.len() - 1]);
         // SAFETY: the context is alive, and so are the strings; a failure gives null.
-        let root = unsafe {
-            mlirOperationCreateParse(
-                context.raw,
-                string_ref(&buffer[..buffer.len() - 1]),
-                string_ref(name.as_bytes()),
-            )
-        };
+        let mut root =
+            unsafe { mlirOperationCreateParse(context.raw, text, string_ref(name.as_bytes())) };
         if root.ptr.is_null() {
-            return Err(context.collected.take());
+            let errors = context.collected.take();
+            let several = |e: &Diagnostic| e.message.contains("must contain a single top-level");
+            if !errors.iter().any(several) {
+                return Err(errors);
+            }
+            // SAFETY: as above; the operation of a module that is there is the module.
+            unsafe {
+                let module = mlirModuleCreateParse(context.raw, text);
+                if module.ptr.is_null() {
+                    return Err(context.collected.take());
+                }
+                root = mlirModuleGetOperation(module);
+            }
         }
         Ok(Ir { context, root })
     }

@@ -18,7 +18,7 @@ mod diagnostics;
 mod types;
 
 pub(crate) use attribute::Attribute;
-pub(crate) use context::{Dialects, Ir, PrintForm, Printer};
+pub(crate) use context::{Dialects, Ir, PrintForm, Printer, UNNAMED};
 pub(crate) use types::{RankedType, Ty};
 
 use std::ffi::c_void;

@@ -271,3 +271,26 @@ func.func @f(%x: tensor<2xf32>) -> tensor<3xf32> {
     );
     assert!(text.contains("m.mlir:5:8: error: 'hla.quantize': the result is declared as tensor<3xi8>, but its operands imply tensor<2xi8>"), "{text}");
 }
+
+#[test]
+fn several_functions_need_no_module() {
+    let text = "func.func @a() {\n  return\n}\nfunc.func @b(%x: tensor<1xf32>) {\n  return\n}\n";
+    let module = parse(text);
+    assert_eq!(module.functions.len(), 2);
+    assert_eq!(
+        module.functions[1].location,
+        hla_ir::Location::file("m.mlir", 4, 1)
+    );
+    assert_eq!(
+        module.functions[1].args[0].location.file.as_deref(),
+        Some("m.mlir")
+    );
+    round_trip(&module);
+    let errors = errors(&text.replace("@b", "@a"));
+    assert_eq!(
+        errors[0].location.file.as_deref(),
+        Some("m.mlir"),
+        "{}",
+        list(&errors)
+    );
+}
