@@ -8,7 +8,7 @@ use hla_ir::{Diagnostic, Location, Module};
 use crate::ffi::{Dialects, Ir, UNNAMED};
 use crate::import::{self, ControlFlow};
 use crate::source::Source;
-use crate::specialize::ParseOptions;
+use crate::specialize::{ParseOptions, rebatch};
 
 /// Stack of the thread that parses: MLIR's parser recurses, up to the nesting that
 /// [`Source::check`] lets through. Only what is used becomes memory.
@@ -75,6 +75,9 @@ fn parse(name: &str, source: Source, options: &ParseOptions) -> Result<Module, V
                     .nodes
                     .iter_mut()
                     .for_each(|n| rename(&mut n.location));
+            }
+            for function in &mut module.functions {
+                *function = rebatch(function, options).map_err(|error| vec![error])?;
             }
             Ok(module)
         }

@@ -1,8 +1,10 @@
 //! Shapes that the model leaves open, or that the user wants otherwise.
 
 mod arguments;
+mod batch;
 
 pub(crate) use arguments::Inputs;
+pub(crate) use batch::rebatch;
 
 /// An input, as a user names it.
 #[derive(Clone, PartialEq, Eq, Debug)]

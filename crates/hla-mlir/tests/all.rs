@@ -3,6 +3,8 @@
 
 #[path = "all/parsing.rs"]
 mod parsing;
+#[path = "all/specializing.rs"]
+mod specializing;
 #[path = "all/upstream.rs"]
 mod upstream;
 #[path = "all/weights.rs"]

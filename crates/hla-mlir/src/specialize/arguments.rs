@@ -27,25 +27,21 @@ impl Inputs<'_> {
             let given = match arg.param {
                 Some(_) => None,
                 None => {
-                    let given = options.input_shapes.iter().find(|s| match &s.input {
-                        InputName::Position(p) => *p == position,
-                        InputName::Name(n) => arg.name.as_deref() == Some(n),
-                    });
                     position += 1;
-                    given
+                    given_shape(options, arg, position - 1)
                 }
             };
             let Some(ty) = &self.dynamic[i] else {
                 if let (Some(given), Some(ty)) = (given, arg.ty.tensor())
-                    && ty.shape != given.shape
-                    && !rebatched(ty, &given.shape)
+                    && ty.shape != *given
+                    && !rebatched(ty, given)
                 {
                     errors.push(
                         Diagnostic::error(
                             arg.location.clone(),
                             format!(
                                 "{name} of '@{}' is {ty}, which the shape {:?} does not fit",
-                                self.function, given.shape
+                                self.function, given
                             ),
                         )
                         .help("only dynamic extents, and the batch in dimension 0, can be chosen"),
@@ -54,7 +50,7 @@ impl Inputs<'_> {
                 continue;
             };
             let shape: Option<Vec<usize>> = match given {
-                Some(given) => Some(given.shape.clone()),
+                Some(given) => Some(given.to_vec()),
                 None => ty
                     .shape
                     .iter()
@@ -100,6 +96,19 @@ impl Inputs<'_> {
             Err(errors)
         }
     }
+}
+
+/// The shape that the options give an argument; `position` counts those that are no parameters.
+pub(super) fn given_shape<'o>(
+    options: &'o ParseOptions,
+    arg: &Arg,
+    position: usize,
+) -> Option<&'o [usize]> {
+    let given = options.input_shapes.iter().find(|s| match &s.input {
+        InputName::Position(p) => *p == position,
+        InputName::Name(n) => arg.name.as_deref() == Some(n),
+    });
+    given.map(|s| &*s.shape)
 }
 
 /// Whether a shape differs from a type in dimension 0 only.
