@@ -83,7 +83,8 @@ fn functions_of_one_argument() {
     let mut inputs = everywhere();
     // Where most functions do something.
     inputs.extend((-1_200_000..=1_200_000).map(|i| i as f32 * 1e-4));
-    let functions: [(Op, fn(f64) -> f64, f64); 9] = [
+    type Row = (Op, fn(f64) -> f64, f64);
+    let functions: [Row; 9] = [
         (Op::Exp, libm::exp, 1.0),
         (Op::Log, libm::log, 1.0),
         (Op::Tanh, libm::tanh, 2.0),

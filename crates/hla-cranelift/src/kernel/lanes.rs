@@ -120,7 +120,7 @@ impl KernelBuilder<'_> {
 
     /// The larger of two floats; `b` where they are equal or one is NaN. One instruction on x86-64.
     pub fn max_or_second(&mut self, a: Value, b: Value) -> Value {
-        let mask = self.fmask(FloatCC::GreaterThan, a, b);
+        let mask = self.fmask(FloatCC::LessThan, b, a);
         self.choose(mask, a, b)
     }
 
@@ -325,6 +325,26 @@ impl KernelBuilder<'_> {
         let quiet = self.ilike(bits, 0x7e00);
         let value = self.choose(nan, quiet, value);
         self.b.ins().bor(value, sign)
+    }
+
+    /// Bytes of two vectors, chosen by position: 0–15 from the first, 16–31 from the second.
+    pub fn shuffle(&mut self, ty: Type, a: Value, b: Value, positions: [u8; 16]) -> Value {
+        let a = self.cast(types::I8X16, a);
+        let b = self.cast(types::I8X16, b);
+        let mask = self.b.func.dfg.immediates.push(positions.to_vec().into());
+        let bytes = self.b.ins().shuffle(a, b, mask);
+        self.cast(ty, bytes)
+    }
+
+    /// The lanes at even places of two vectors beside each other.
+    pub fn even_lanes(&mut self, a: Value, b: Value) -> Value {
+        let ty = self.ty(a);
+        let bytes = ty.lane_type().bytes() as u8;
+        let positions = std::array::from_fn(|i| {
+            let i = i as u8;
+            2 * (i / bytes) * bytes + i % bytes
+        });
+        self.shuffle(ty, a, b, positions)
     }
 
     /// `value & constant` in every lane.

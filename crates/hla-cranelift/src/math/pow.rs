@@ -59,22 +59,19 @@ fn halves(k: &mut KernelBuilder<'_>, x: Value, y: Value, high: bool) -> Value {
     k.b.ins().fvdemote(wide)
 }
 
-fn shuffle(k: &mut KernelBuilder<'_>, a: Value, b: Value, lanes: [u8; 16]) -> Value {
-    let a = k.cast(types::I8X16, a);
-    let b = k.cast(types::I8X16, b);
-    let mask = k.b.func.dfg.immediates.push(lanes.to_vec().into());
-    let bytes = k.b.ins().shuffle(a, b, mask);
-    k.cast(types::F32X4, bytes)
-}
-
 fn upper_to_lower(k: &mut KernelBuilder<'_>, v: Value) -> Value {
-    shuffle(k, v, v, std::array::from_fn(|i| 8 + (i as u8 & 7)))
+    k.shuffle(
+        types::F32X4,
+        v,
+        v,
+        std::array::from_fn(|i| 8 + (i as u8 & 7)),
+    )
 }
 
 /// The low halves of two vectors beside each other.
 fn join(k: &mut KernelBuilder<'_>, low: Value, high: Value) -> Value {
-    shuffle(
-        k,
+    k.shuffle(
+        types::F32X4,
         low,
         high,
         std::array::from_fn(|i| if i < 8 { i as u8 } else { i as u8 + 8 }),

@@ -6,6 +6,7 @@ use hla_ir::{DType, Diagnostic, Layout};
 
 use super::average::Divisor;
 use super::geometry::Geometry;
+use super::planar::Planar;
 use crate::kernel::{EmitKernel, KernelBuilder, KernelReport, View, Width, zero_halo};
 
 pub(super) struct Pool {
@@ -16,6 +17,7 @@ pub(super) struct Pool {
     input: View,
     result: View,
     geometry: Geometry,
+    planar: Option<Planar>,
 }
 
 /// Addresses of one window's taps and of its result, and how many lanes to compute at a time.
@@ -35,7 +37,9 @@ impl Pool {
         result: View,
         geometry: Geometry,
     ) -> Pool {
+        let planar = Planar::new(average, &input, &result, &geometry);
         Pool {
+            planar,
             average,
             ignore_nan,
             zero_points,
@@ -124,11 +128,19 @@ impl Pool {
         }
     }
 
-    /// All windows of one row of the result. `channels` is how many lie side by side in memory.
-    fn row(&self, k: &mut KernelBuilder<'_>, from: Value, to: Value, oh: Value, channels: i64) {
-        let rows = self.geometry.taps(k, 0, oh);
+    /// The windows `start..end` of one row of the result. `channels` is how many lie side by side
+    /// in memory.
+    fn row(
+        &self,
+        k: &mut KernelBuilder<'_>,
+        (from, to): (Value, Value),
+        rows: (Value, Value),
+        (start, end): (i64, i64),
+        channels: i64,
+    ) {
         let column = self.result.strides()[2] * self.result.element().bytes();
-        k.repeat(self.geometry.output[1], 1, |k, ow| {
+        let (start, end) = (k.int(start), k.int(end));
+        k.for_range(start, end, 1, |k, ow| {
             let columns = self.geometry.taps(k, 1, ow);
             let to = k.index(to, ow, column as i64);
             let divisor = self.average.then(|| {
@@ -205,7 +217,9 @@ impl EmitKernel for Pool {
                 let at = k.unravel(item, &[n, h]);
                 let from = k.index(from, at[0], input[0]);
                 let to = k.index(to, item, output[1]);
-                self.row(k, from, to, at[1], c);
+                let rows = self.geometry.taps(k, 0, at[1]);
+                let all = (0, self.geometry.output[1]);
+                self.row(k, (from, to), rows, all, c);
             });
             return Ok(());
         }
@@ -224,7 +238,25 @@ impl EmitKernel for Pool {
             }
             k.repeat(h, 1, |k, oh| {
                 let to = k.index(to, oh, output[1]);
-                self.row(k, from, to, oh, 1);
+                let rows = self.geometry.taps(k, 0, oh);
+                let last = self.geometry.output[1];
+                match &self.planar {
+                    Some(planar) => {
+                        planar.row(
+                            k,
+                            (from, to),
+                            rows,
+                            (input[1], output[2]),
+                            |k, sum, value| self.combine(k, sum, value),
+                        );
+                        for columns in [(0, planar.columns.0), (planar.columns.1, last)] {
+                            if columns.0 < columns.1 {
+                                self.row(k, (from, to), rows, columns, 1);
+                            }
+                        }
+                    }
+                    None => self.row(k, (from, to), rows, (0, last), 1),
+                }
             });
         });
         Ok(())
@@ -236,8 +268,10 @@ impl EmitKernel for Pool {
         } else {
             "tosa.max_pool2d"
         };
-        let strategy = if self.is_planar() {
-            "planar windows"
+        let strategy = if self.planar.is_some() {
+            "planar windows, columns in lanes"
+        } else if self.is_planar() {
+            "planar windows, scalar"
         } else {
             "windows, channels in lanes"
         };

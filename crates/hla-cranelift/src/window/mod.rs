@@ -5,6 +5,7 @@
 mod average;
 mod geometry;
 mod kernel;
+mod planar;
 
 use hla_ir::{DType, Diagnostic, Node, Op};
 
