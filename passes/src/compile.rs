@@ -50,6 +50,7 @@ pub fn inference_pipeline(
         crate::canonicalize::PASS.with_defaults(),
         crate::cse::PASS.with_defaults(),
         (crate::ternarize::PASS, ternarize(options)?),
+        crate::eliminate_multiplies::PASS.with_defaults(),
         (
             crate::quantize_activations::PASS,
             quantize_activations(options)?,

@@ -23,6 +23,7 @@ mod limits;
 
 pub mod canonicalize;
 pub mod cse;
+pub mod eliminate_multiplies;
 pub mod fold_constants;
 pub mod freeze;
 pub mod pack;

@@ -34,6 +34,7 @@ static REGISTRY: &[PassInfo] = &[
     crate::canonicalize::PASS,
     crate::cse::PASS,
     crate::ternarize::PASS,
+    crate::eliminate_multiplies::PASS,
     crate::quantize_activations::PASS,
     crate::pack::PASS,
 ];

@@ -2,9 +2,11 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod agree;
 mod build;
 mod canonicalize;
 mod cse;
+mod eliminate_multiplies;
 mod fold_constants;
 mod freeze;
 mod oracle;
