@@ -1,0 +1,210 @@
+//! Contractions against the reference on random shapes and real numbers, to the bit; and what
+//! their inner loops look like.
+#![allow(clippy::unwrap_used)]
+
+use hla_cranelift::{CodegenOptions, Target, compile, jit};
+use hla_ir::{Arg, Attrs, DType, Function, Location, Op, Tensor, TensorType};
+use hla_reference::Tolerance;
+use proptest::prelude::*;
+
+/// A small generator of numbers: a contraction's values are too many for proptest's own.
+struct Random(u64);
+
+impl Random {
+    fn tensor(&mut self, shape: &[usize], dtype: DType) -> Tensor {
+        let ty = TensorType::try_new(shape, dtype).unwrap();
+        let values: Vec<f64> = (0..ty.elements()).map(|_| self.number(dtype)).collect();
+        Tensor::from_f64s(ty, values).unwrap()
+    }
+
+    fn number(&mut self, dtype: DType) -> f64 {
+        self.0 = self
+            .0
+            .wrapping_mul(6364136223846793005)
+            .wrapping_add(1442695040888963407);
+        let unit = (self.0 >> 33) as f64 / (1u64 << 31) as f64;
+        match dtype.is_float() {
+            true => (unit - 0.5) * 4.0,
+            false => (unit * 255.0).floor() - 128.0,
+        }
+    }
+}
+
+/// Runs an op on this machine and holds it against the reference; operands from `constant` on are
+/// constants.
+fn check(op: Op, operands: &[Tensor], constant: usize, attrs: Attrs) -> Result<(), TestCaseError> {
+    let mut function = Function::new("main");
+    let args: Vec<_> = operands[..constant]
+        .iter()
+        .map(|t| function.add_arg(Arg::new(t.ty().clone())))
+        .collect();
+    let place = Location::unknown();
+    let constants = operands[constant..].iter();
+    let values: Vec<_> = args
+        .into_iter()
+        .chain(
+            constants
+                .map(|t| function.constant(t.clone(), place.clone()))
+                .collect::<Vec<_>>(),
+        )
+        .collect();
+    let result = function
+        .push(op, &values, attrs, place)
+        .map_err(|e| TestCaseError::reject(e.message))?;
+    function.results.push(result);
+    let inputs = &operands[..constant];
+    let expected = hla_reference::evaluate(&function, inputs).unwrap();
+    let computed = jit(&function, &CodegenOptions::default())
+        .unwrap()
+        .run(inputs, None)
+        .unwrap();
+    Tolerance::Exact
+        .check(&expected[0], &computed[0])
+        .map_err(TestCaseError::fail)
+}
+
+/// Element types of the operands and of the bias.
+fn types(int8: bool) -> (DType, DType) {
+    if int8 {
+        (DType::I8, DType::I32)
+    } else {
+        (DType::F32, DType::F32)
+    }
+}
+
+fn zero_points(attrs: Attrs, names: [&str; 2], int8: bool) -> Attrs {
+    match int8 {
+        true => attrs.with(names[0], 3i64).with(names[1], -11i64),
+        false => attrs,
+    }
+}
+
+/// Output extents that a convolution of these extents has, and the padding after the input that
+/// makes the windows fit.
+fn fit(input: u64, before: u64, kernel: u64, dilation: u64, stride: u64) -> i64 {
+    let window = (kernel - 1) * dilation + 1;
+    let after = window.saturating_sub(input + before);
+    let rest = (input + before + after - window) % stride;
+    (after + (stride - rest) % stride) as i64
+}
+
+prop_compose! {
+    /// Kernel, stride, dilation, padding before: one dimension of a window.
+    fn dimension()(kernel in 1u64..5, stride in 1u64..4, dilation in 1u64..3, before in 0u64..3) -> [u64; 4] {
+        [kernel, stride, dilation, before]
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn convolutions_give_the_bits_of_the_reference(
+        n in 1usize..3, h in 1u64..8, w in 1u64..12, ic in 1usize..10, oc in 1usize..22,
+        rows in dimension(), cols in dimension(), constant in 1usize..3, int8: bool, depthwise: bool, seed: u64,
+    ) {
+        let mut random = Random(seed);
+        let (dtype, sum) = types(int8);
+        let [kh, sh, dh, top] = rows;
+        let [kw, sw, dw, left] = cols;
+        let pad = vec![top as i64, fit(h, top, kh, dh, sh), left as i64, fit(w, left, kw, dw, sw)];
+        let attrs = Attrs::new()
+            .with("pad", pad)
+            .with("stride", vec![sh as i64, sw as i64])
+            .with("dilation", vec![dh as i64, dw as i64]);
+        let attrs = zero_points(attrs, ["input_zp", "weight_zp"], int8);
+        let (kh, kw) = (kh as usize, kw as usize);
+        let (op, weight, channels) = match depthwise {
+            true => (Op::DepthwiseConv2d, [kh, kw, ic, oc % 3 + 1], ic * (oc % 3 + 1)),
+            false => (Op::Conv2d, [oc, kh, kw, ic], oc),
+        };
+        let operands = [
+            random.tensor(&[n, h as usize, w as usize, ic], dtype),
+            random.tensor(&weight, dtype),
+            random.tensor(&[if seed % 2 == 0 { channels } else { 1 }], sum),
+        ];
+        check(op, &operands, constant, attrs)?;
+    }
+
+    #[test]
+    fn transposed_convolutions_give_the_bits_of_the_reference(
+        n in 1usize..3, h in 1usize..5, w in 1usize..6, ic in 1usize..8, oc in 1usize..14,
+        kh in 1usize..5, kw in 1usize..5, sh in 1i64..5, sw in 1i64..7,
+        pad in prop::array::uniform4(-1i64..3), constant in 1usize..3, int8: bool, seed: u64,
+    ) {
+        let mut random = Random(seed);
+        let (dtype, sum) = types(int8);
+        let attrs = Attrs::new().with("out_pad", pad.to_vec()).with("stride", vec![sh, sw]);
+        let attrs = zero_points(attrs, ["input_zp", "weight_zp"], int8);
+        let operands = [
+            random.tensor(&[n, h, w, ic], dtype),
+            random.tensor(&[oc, kh, kw, ic], dtype),
+            random.tensor(&[oc], sum),
+        ];
+        check(Op::TransposeConv2d, &operands, constant, attrs)?;
+    }
+
+    #[test]
+    fn products_give_the_bits_of_the_reference(
+        n in 1usize..4, rows in 1usize..14, depth in 1usize..40, columns in 1usize..70,
+        constant in 1usize..3, int8: bool, seed: u64,
+    ) {
+        let mut random = Random(seed);
+        let (dtype, _) = types(int8);
+        let attrs = zero_points(Attrs::new(), ["a_zp", "b_zp"], int8);
+        let operands = [random.tensor(&[n, rows, depth], dtype), random.tensor(&[n, depth, columns], dtype)];
+        check(Op::MatMul, &operands, constant, attrs)?;
+    }
+}
+
+/// The assembly of the block that multiplies most: the inner loop.
+fn inner_loop(target: &str, input: &[usize], weight: &[usize], dtype: DType) -> String {
+    let mut random = Random(1);
+    let mut function = Function::new("main");
+    let x = function.add_arg(Arg::new(TensorType::try_new(input, dtype).unwrap()));
+    let place = Location::unknown();
+    let w = function.constant(random.tensor(weight, dtype), place.clone());
+    let sum = if dtype == DType::I8 {
+        DType::I32
+    } else {
+        dtype
+    };
+    let b = function.constant(random.tensor(&weight[..1], sum), place.clone());
+    let attrs = Attrs::new()
+        .with("pad", vec![0i64; 4])
+        .with("stride", vec![1i64; 2])
+        .with("dilation", vec![1i64; 2]);
+    let y = function.push(Op::Conv2d, &[x, w, b], attrs, place).unwrap();
+    function.results.push(y);
+    let options = CodegenOptions {
+        text: true,
+        ..CodegenOptions::default()
+    };
+    let artifact = compile(&function, &Target::parse(target, &[]).unwrap(), &options).unwrap();
+    let kernel = artifact.asm.split("_conv2d:").nth(1).unwrap();
+    let multiplies = |block: &&str| {
+        block.matches("vfmadd").count()
+            + block.matches("fmla").count()
+            + block.matches("vpmaddwd").count()
+            + block.matches("smull").count()
+    };
+    let block = kernel.split("\nblock").max_by_key(multiplies).unwrap();
+    block.split_once(":\n").unwrap().1.trim_end().to_owned()
+}
+
+#[test]
+fn inner_loops() {
+    // Of 4 pixels × 8 channels, and of 1 × 32.
+    let image = (&[1, 8, 8, 64][..], &[64, 1, 1, 64][..]);
+    let vector = (&[1, 1, 1, 64][..], &[64, 1, 1, 64][..]);
+    for target in ["x86_64", "aarch64"] {
+        for (name, (input, weight), dtype) in [
+            ("image_f32", image, DType::F32),
+            ("vector_f32", vector, DType::F32),
+            ("image_i8", image, DType::I8),
+        ] {
+            let text = inner_loop(target, input, weight, dtype);
+            insta::assert_snapshot!(format!("{name}_{target}"), text);
+        }
+    }
+}
