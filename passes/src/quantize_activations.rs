@@ -6,7 +6,9 @@
 //! be kept as f32; `residuals=f32` leaves it. With `mode=dynamic`, `hla.dynamic_quantize` measures s at
 //! run time. Float ops stay f32.
 //!
-//! `hla-fuse` moves quantizations up into the contractions that produce x.
+//! Where x is only a moved copy of another value (a slice, a transpose …), that value is quantized and
+//! the copy is made of 8-bit values, so that all its copies share one scale. `hla-fuse` moves
+//! quantizations further up, into the contractions that produce x.
 
 use std::collections::BTreeMap;
 
@@ -33,7 +35,7 @@ pub const PASS: PassInfo = PassInfo {
         },
         OptionInfo {
             name: "range",
-            kind: OptionKind::Float(0.0, f32::MAX as f64),
+            kind: OptionKind::Float(0.0, f64::MAX),
             default: "0",
             help: "with mode=int8, one max|x| for all activations instead of measured ones",
         },
@@ -59,6 +61,24 @@ fn run(function: &Function, options: &Options) -> Result<(Function, Report), Dia
 fn reads_f32(function: &Function, node: &Node) -> bool {
     matches!(node.op, Op::TernaryConv2d | Op::TernaryMatMul)
         && function.tensor_ty(node.operands[0]).dtype == DType::F32
+}
+
+/// The value of which this one is a moved copy.
+fn root(function: &Function, mut value: ValueId) -> ValueId {
+    while let Some(node) = function.defining_node(value)
+        && moves(node.op)
+    {
+        value = node.operands[0];
+    }
+    value
+}
+
+/// Ops that neither change an element nor choose among elements, so that quantization commutes.
+fn moves(op: Op) -> bool {
+    matches!(
+        op,
+        Op::Slice | Op::Reshape | Op::Transpose | Op::Reverse | Op::Identity
+    )
 }
 
 /// The ranges of all activations to quantize.
@@ -91,7 +111,7 @@ fn ranges(
 fn quantize(function: &Function, options: &Options) -> Result<(Function, Report), Diagnostic> {
     let mut values: Vec<ValueId> = (function.nodes.iter())
         .filter(|n| reads_f32(function, n))
-        .map(|n| n.operands[0])
+        .map(|n| root(function, n.operands[0]))
         .collect();
     values.sort();
     values.dedup();
@@ -136,9 +156,9 @@ fn quantize(function: &Function, options: &Options) -> Result<(Function, Report)
     let residuals = options.text("residuals") == "int8";
     let new = rewrite(function, |rewriter, _, node| {
         if reads_f32(function, node) {
-            let scale = scales[&node.operands[0]];
             let mut operands = rewriter.get_all(&node.operands);
-            operands[0] = quantized(rewriter, operands[0], scale, node)?;
+            let scale = scales[&root(function, node.operands[0])];
+            operands[0] = quantized(rewriter, node.operands[0], scale, node)?;
             operands[2] = scaled(rewriter, operands[2], scale, node)?;
             if residuals && node.operands.len() == 5 {
                 operands[4] = residual(rewriter, node, 4, &scales)?;
@@ -146,7 +166,8 @@ fn quantize(function: &Function, options: &Options) -> Result<(Function, Report)
             return push(rewriter, node, &operands);
         }
         let adds = node.op == Op::Add && residuals;
-        if adds && node.operands.iter().any(|v| scales.contains_key(v)) {
+        let known = |&v: &ValueId| scales.contains_key(&root(function, v));
+        if adds && node.operands.iter().any(known) {
             let operands = (0..2).map(|i| residual(rewriter, node, i, &scales));
             let operands = operands.collect::<Result<Vec<_>, _>>()?;
             return push(rewriter, node, &operands);
@@ -170,14 +191,27 @@ fn push(
     Ok(Some(vec![value]))
 }
 
+/// An old value as 8-bit.
 fn quantized(
     rewriter: &mut Rewriter<'_>,
     value: ValueId,
     scale: f32,
-    node: &Node,
+    user: &Node,
 ) -> Result<ValueId, Diagnostic> {
+    let function = rewriter.old();
+    if let Some(node) = function.defining_node(value)
+        && moves(node.op)
+    {
+        let input = quantized(rewriter, node.operands[0], scale, user)?;
+        let attrs = node.attrs.clone();
+        return rewriter.push(node.op, &[input], attrs, node.location.clone());
+    }
+    let at = function
+        .defining_node(value)
+        .map_or(&user.location, |n| &n.location);
+    let input = rewriter.get(value);
     let attrs = Attrs::new().with("scale", scale);
-    rewriter.push(Op::Quantize, &[value], attrs, node.location.clone())
+    rewriter.push(Op::Quantize, &[input], attrs, at.clone())
 }
 
 /// Operand `i` of a sum: as 8-bit where it is quantized for a contraction anyway.
@@ -187,9 +221,9 @@ fn residual(
     i: usize,
     scales: &BTreeMap<ValueId, f32>,
 ) -> Result<ValueId, Diagnostic> {
-    let value = rewriter.get(node.operands[i]);
-    let Some(&scale) = scales.get(&node.operands[i]) else {
-        return Ok(value);
+    let value = node.operands[i];
+    let Some(&scale) = scales.get(&root(rewriter.old(), value)) else {
+        return Ok(rewriter.get(value));
     };
     let q = quantized(rewriter, value, scale, node)?;
     let attrs = Attrs::new().with("scale", scale);

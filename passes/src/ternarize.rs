@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use hla_ir::{Attrs, DType, Diagnostic, Function, Node, NodeId, Op, Rewriter, Tensor, TensorType};
 use hla_ir::{ValueId, rewrite};
 use hla_quant::ternary::{Scale, Ternary, recognize, ternarize};
-use hla_quant::threshold;
+use hla_quant::{similarity, threshold};
 
 use crate::layers::{Layer, layers};
 use crate::limits;
@@ -75,7 +75,7 @@ fn run(function: &Function, options: &Options) -> Result<(Function, Report), Dia
     table::tell(function, &layers, &reasons, &plan, &mut report);
     let by_node: BTreeMap<NodeId, (&Layer<'_>, &Ternary)> = (layers.iter())
         .zip(&plan)
-        .filter_map(|(layer, ternary)| Some((layer.node, (layer, ternary.as_ref()?))))
+        .filter_map(|(layer, plan)| Some((layer.node, (layer, &plan.as_ref()?.ternary))))
         .collect();
     let new = rewrite::rewrite(function, |rewriter, id, node| match by_node.get(&id) {
         Some((layer, ternary)) => replace(rewriter, node, layer, ternary).map(|v| Some(vec![v])),
@@ -139,13 +139,20 @@ fn skipped(
     Ok(reasons)
 }
 
+/// What becomes of a layer.
+struct Planned {
+    ternary: Ternary,
+    /// Mean cosine similarity of the columns of W and Ŵ.
+    cosine: f64,
+}
+
 /// The ternary form of each layer; `None` for one that stays float.
 fn plan(
     function: &Function,
     layers: &[Layer<'_>],
     reasons: &BTreeMap<usize, &'static str>,
     options: &Options,
-) -> Result<Vec<Option<Ternary>>, Diagnostic> {
+) -> Result<Vec<Option<Planned>>, Diagnostic> {
     let scale = match options.text("scale") {
         "mean" => Scale::LayerMean,
         "optimal" => Scale::LeastSquares,
@@ -153,49 +160,61 @@ fn plan(
     };
     let t = options.float("sparsity");
     let twn = options.text("threshold") == "twn";
-    let wrong = |layer: &Layer<'_>, error: hla_quant::Error| {
-        Diagnostic::error(
-            function.node(layer.node).location.clone(),
-            format!(
-                "the weights of '{}' cannot become ternary: {error}",
-                layer.name
-            ),
-        )
-        .help("check the file of weights: training may have diverged")
+    let global = match options.text("scope") {
+        "global" if !twn => global_threshold(layers, reasons, t),
+        _ => None,
     };
     let mut plan = Vec::with_capacity(layers.len());
-    let mut open = Vec::new();
     for (i, layer) in layers.iter().enumerate() {
-        plan.push(None);
-        if let Some(op) = layer.ternarize {
-            plan[i] = Some(trained(function, layer, op)?);
-        } else if !reasons.contains_key(&i) {
-            let matrix = layer.matrix();
-            match recognize(matrix.view()) {
-                Some(ternary) => plan[i] = Some(ternary),
-                None => open.push(i),
-            }
+        if layer.ternarize.is_none() && reasons.contains_key(&i) {
+            plan.push(None);
+            continue;
         }
-    }
-    let global = if options.text("scope") == "global" && !twn {
-        let matrices: Vec<_> = open.iter().map(|&i| layers[i].matrix()).collect();
-        let found = threshold::by_sparsity(matrices.iter().map(|m| m.view()), t);
-        // The layer with the bad weight is named below.
-        found.ok()
-    } else {
-        None
-    };
-    for i in open {
-        let (layer, matrix) = (&layers[i], layers[i].matrix());
-        let delta = match (twn, global) {
-            (true, _) => threshold::twn(matrix.view()),
-            (false, Some(delta)) => Ok(delta),
-            (false, None) => threshold::by_sparsity([matrix.view()], t),
+        let matrix = layer.matrix();
+        let ternary = match (layer.ternarize, recognize(matrix.view())) {
+            (Some(op), _) => trained(function, layer, op)?,
+            (None, Some(ternary)) => ternary,
+            (None, None) => {
+                let delta = match (twn, global) {
+                    (true, _) => threshold::twn(matrix.view()),
+                    (false, Some(delta)) => Ok(delta),
+                    (false, None) => threshold::by_sparsity([matrix.view()], t),
+                };
+                delta
+                    .and_then(|delta| ternarize(matrix.view(), delta, scale))
+                    .map_err(|error| refused(function, layer, &error))?
+            }
         };
-        let ternary = delta.and_then(|d| ternarize(matrix.view(), d, scale));
-        plan[i] = Some(ternary.map_err(|e| wrong(layer, e))?);
+        let cosine = similarity::mean_cosine(matrix.view(), &ternary);
+        plan.push(Some(Planned { ternary, cosine }));
     }
     Ok(plan)
+}
+
+/// T(t) over all layers that are to become ternary; `None` if a weight is not finite, which is told
+/// with its layer later.
+fn global_threshold(
+    layers: &[Layer<'_>],
+    reasons: &BTreeMap<usize, &'static str>,
+    t: f64,
+) -> Option<f32> {
+    let matrices: Vec<_> = (layers.iter().enumerate())
+        .filter(|(i, layer)| layer.ternarize.is_none() && !reasons.contains_key(i))
+        .map(|(_, layer)| layer.matrix())
+        .filter(|matrix| recognize(matrix.view()).is_none())
+        .collect();
+    threshold::by_sparsity(matrices.iter().map(|m| m.view()), t).ok()
+}
+
+fn refused(function: &Function, layer: &Layer<'_>, error: &hla_quant::Error) -> Diagnostic {
+    Diagnostic::error(
+        function.node(layer.node).location.clone(),
+        format!(
+            "the weights of '{}' cannot become ternary: {error}",
+            layer.name
+        ),
+    )
+    .help("check the file of weights: training may have diverged")
 }
 
 /// A weight that passes through `hla.ternarize`: its own threshold, α = 1/√nnz as the op says.
@@ -212,12 +231,8 @@ fn trained(function: &Function, layer: &Layer<'_>, op: &Node) -> Result<Ternary,
         .help(format!("set axis = {channels}")));
     }
     let delta = op.attrs.f32("threshold").unwrap_or(0.0);
-    ternarize(layer.matrix().view(), delta, Scale::Unit).map_err(|e| {
-        error(format!(
-            "the weights of '{}' cannot become ternary: {e}",
-            layer.name
-        ))
-    })
+    ternarize(layer.matrix().view(), delta, Scale::Unit)
+        .map_err(|error| refused(function, layer, &error))
 }
 
 /// Builds the ternary contraction; half-precision values are cast to f32 and back.

@@ -3,18 +3,19 @@
 use std::collections::{BTreeMap, HashSet};
 
 use hla_ir::{Function, Op};
-use hla_quant::ternary::Ternary;
-use hla_quant::{entropy, pack, similarity};
+use hla_quant::{entropy, pack};
 
 use crate::layers::Layer;
 use crate::report::{Cell, Report, Table};
+
+use super::Planned;
 
 /// Fills the report.
 pub(super) fn tell(
     function: &Function,
     layers: &[Layer<'_>],
     reasons: &BTreeMap<usize, &'static str>,
-    plan: &[Option<Ternary>],
+    plan: &[Option<Planned>],
     report: &mut Report,
 ) {
     let mut table = Table::new(
@@ -34,7 +35,7 @@ pub(super) fn tell(
     );
     let (mut before, mut after, mut weights, mut zeros, mut count) = (0, 0, 0, 0, 0usize);
     let mut seen = HashSet::new();
-    for (i, (layer, ternary)) in layers.iter().zip(plan).enumerate() {
+    for (i, (layer, planned)) in layers.iter().zip(plan).enumerate() {
         let (n, m) = layer.dim();
         let float_bytes = layer.weight.ty().bytes();
         let once = seen.insert(layer.weight_value);
@@ -46,7 +47,7 @@ pub(super) fn tell(
             .map(ToString::to_string)
             .collect();
         let mut row: Vec<Cell> = vec![layer.name.as_str().into(), shape.join("x").into()];
-        let Some(ternary) = ternary else {
+        let Some(Planned { ternary, cosine }) = planned else {
             after += if once { float_bytes } else { 0 };
             let reason = reasons.get(&i).copied().unwrap_or("float");
             row.push(format!("{}: {reason}", layer.dtype()).into());
@@ -65,7 +66,7 @@ pub(super) fn tell(
         let counts = entropy::trit_counts(ternary.trits.iter().copied());
         row.push("ternary".into());
         row.push(ternary.sparsity().into());
-        row.push(similarity::mean_cosine(layer.matrix().view(), ternary).into());
+        row.push((*cosine).into());
         row.push(
             used()
                 .reduce(f32::min)

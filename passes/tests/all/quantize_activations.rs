@@ -121,3 +121,39 @@ fn ranges_can_be_measured_at_run_time() {
         },
     );
 }
+
+#[test]
+fn moved_copies_share_one_quantization() {
+    let mut f = Build::new();
+    let x = f.arg(&SHAPE);
+    let x = f.op(Op::Exp, &[x], &[]);
+    let box_ = [("start", i64s(&[0; 4])), ("size", i64s(&[1, 5, 5, 8]))];
+    let part = f.op(Op::Slice, &[x], &box_);
+    let part = f.op(Op::Transpose, &[part], &[("perms", i64s(&[0, 2, 1, 3]))]);
+    let (a, b) = (ternary(&mut f, x, 1), ternary(&mut f, part, 2));
+    let f = f.results(&[a, b]);
+    let (new, report) = passes("hla-quantize-activations{mode=int8 range=8}", &f).unwrap();
+    assert_eq!(count(&new, Op::Quantize), 1);
+    assert_eq!(report.get("8-bit activations"), Some(&1usize.into()));
+    let slice = new.nodes.iter().find(|n| n.op == Op::Slice).unwrap();
+    assert_eq!(new.tensor_ty(slice.result()).dtype, DType::I8);
+    // Quantizing each copy for itself gives the same bits.
+    let mut apart = Build(new.clone());
+    apart.0.results = vec![slice.operands[0], slice.result()];
+    let f32_slice = {
+        let mut f = Build::new();
+        let x = f.arg(&SHAPE);
+        let x = f.op(Op::Exp, &[x], &[]);
+        let scale = [("scale", (8.0f32 / 127.0).into())];
+        let whole = f.op(Op::Quantize, &[x], &scale);
+        let part = f.op(Op::Slice, &[x], &box_);
+        let part = f.op(Op::Quantize, &[part], &scale);
+        f.results(&[whole, part])
+    };
+    compare(
+        &f32_slice,
+        &apart.0,
+        &[numbers(&SHAPE, 8)],
+        Tolerance::Exact,
+    );
+}
