@@ -97,7 +97,11 @@ impl Compiled {
             functions: vec![self.function.clone()],
             ..Default::default()
         };
-        Ok(hla_mlir::print_pretty(&module, Default::default())?)
+        let mut text = hla_mlir::print_pretty(&module, Default::default())?;
+        if !text.ends_with('\n') {
+            text.push('\n');
+        }
+        Ok(text)
     }
 }
 

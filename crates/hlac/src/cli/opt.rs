@@ -205,7 +205,11 @@ fn print(args: &Args, module: &Module) -> Result<String, Vec<Diagnostic>> {
         generic: args.mlir_print_op_generic,
         ..Default::default()
     };
-    hla_mlir::print_pretty(module, options).map_err(|d| vec![d])
+    let mut text = hla_mlir::print_pretty(module, options).map_err(|d| vec![d])?;
+    if !text.ends_with('\n') {
+        text.push('\n');
+    }
+    Ok(text)
 }
 
 /// Who measures ranges for this function, if samples are given.

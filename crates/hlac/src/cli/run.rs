@@ -8,6 +8,7 @@ use hla_runtime::{Executable, Signature, ThreadPool, npy};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::Failure;
+use super::compare::Tolerance;
 use super::model::{ModelArgs, TernaryArgs, display};
 use super::output::{self, Outputs};
 use super::report::Sources;
@@ -172,10 +173,15 @@ pub fn run(args: &Args, sources: &mut Sources) -> Result<(), Failure> {
         files.add(&named.path, npy::to_bytes(tensor)?);
     }
     files.commit()?;
+    let tolerance = Tolerance {
+        rtol: args.rtol,
+        atol: args.atol,
+        reference: args.reference,
+    };
     let mut wrong = Vec::new();
     for (i, (named, tensor)) in args.expect.iter().zip(&outputs).enumerate() {
         let expected = npy::read(&named.path)?;
-        if let Err(d) = compare(i, tensor, &expected, args) {
+        if let Err(d) = tolerance.check(i, tensor, &expected) {
             wrong.push(Diagnostic {
                 location: Location::file(display(&named.path), 0, 0),
                 ..d
@@ -256,83 +262,4 @@ fn inputs(
         .into());
     }
     Ok(slots.into_iter().flatten().collect())
-}
-
-/// Compares an output with what it must be: |a − e| ≤ atol + rtol·|e| for floats, equality for
-/// integers. NaN equals NaN.
-fn compare(
-    index: usize,
-    actual: &Tensor,
-    expected: &Tensor,
-    args: &Args,
-) -> Result<(), Diagnostic> {
-    let refuse = |message: String| Diagnostic::error(Location::unknown(), message);
-    if actual.ty() != expected.ty() {
-        return Err(refuse(format!(
-            "output {index} is {}, but {} is expected",
-            actual.ty(),
-            expected.ty()
-        )));
-    }
-    let float = actual.dtype().is_float();
-    let mut count = 0_usize;
-    let mut first = None;
-    let mut worst: Option<(f64, usize, f64, f64)> = None;
-    for (i, (a, e)) in actual.iter_f64().zip(expected.iter_f64()).enumerate() {
-        let difference = match a == e || (a.is_nan() && e.is_nan()) {
-            true => 0.0,
-            // A NaN on one side, or two different infinities, is as far as can be.
-            false => Some((a - e).abs())
-                .filter(|d| !d.is_nan())
-                .unwrap_or(f64::INFINITY),
-        };
-        let allowed = match float {
-            true => args.atol + args.rtol * e.abs(),
-            false => 0.0,
-        };
-        if difference <= allowed || (difference == 0.0) {
-            continue;
-        }
-        count += 1;
-        first.get_or_insert((i, a, e));
-        if worst.is_none_or(|w| difference > w.0) {
-            worst = Some((difference, i, a, e));
-        }
-    }
-    let (Some((i, a, e)), Some((difference, wi, wa, we))) = (first, worst) else {
-        return Ok(());
-    };
-    let at = |i: usize| {
-        let mut rest = i;
-        let mut place = Vec::new();
-        for &extent in actual.shape().iter().rev() {
-            place.push(rest % extent);
-            rest /= extent;
-        }
-        place.reverse();
-        format!("{place:?}")
-    };
-    let how = match float {
-        true => format!("beyond rtol {} and atol {}", args.rtol, args.atol),
-        false => "not equal".to_owned(),
-    };
-    Err(refuse(format!(
-        "output {index}: {count} of {} elements are {how}",
-        actual.ty().elements()
-    ))
-    .note(
-        Location::unknown(),
-        format!("first at {}: {a} instead of {e}", at(i)),
-    )
-    .note(
-        Location::unknown(),
-        format!(
-            "worst at {}: {wa} instead of {we}, {difference:e} apart",
-            at(wi)
-        ),
-    )
-    .help(match float {
-        true => "if that is close enough, raise --rtol or --atol; `--reference` tells who is right",
-        false => "`--reference` tells who is right",
-    }))
 }
