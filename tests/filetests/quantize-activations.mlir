@@ -1,4 +1,4 @@
-// RUN: hlac opt %s --pass-pipeline='builtin.module(hla-quantize-activations{range=4.0})'
+// RUN: hlac opt %s --pass-pipeline='builtin.module(hla-quantize-activations{mode=int8 range=4.0})'
 
 func.func @matmul(%x: tensor<1x2x4xf32>) -> tensor<1x2x2xf32> {
   %w = "tosa.const"() {values = dense<[[1, -1, 0, 1], [0, 0, -1, 0]]> : tensor<2x4xi8>} : () -> tensor<2x4xi8>
