@@ -46,7 +46,7 @@ const EXCEPTIONS: &[(&str, Exception)] = &[
     ),
 ];
 
-/// hla ops without a TOSA form; crates/hla-reference/tests/ternary.rs works them by hand.
+/// hla ops without a TOSA form; crates/hla-reference/tests/all/ternary.rs works them by hand.
 const BY_HAND: [&str; 4] = ["pack_", "unpack_", "ternarize_", "dynamic_quantize"];
 
 /// What is asked of upstream for a case.

@@ -1,0 +1,13 @@
+//! One binary for all tests of the evaluator.
+#![allow(clippy::unwrap_used)]
+
+#[path = "all/algebra.rs"]
+mod algebra;
+#[path = "all/common.rs"]
+mod common;
+#[path = "all/errors.rs"]
+mod errors;
+#[path = "all/suite.rs"]
+mod suite;
+#[path = "all/ternary.rs"]
+mod ternary;
