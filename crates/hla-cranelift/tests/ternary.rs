@@ -1,6 +1,8 @@
 //! Ternary contractions of many shapes, layouts and epilogues: bit for bit as the reference
 //! evaluator, alone and on three threads.
 
+#![allow(clippy::unwrap_used)]
+
 use hla_cranelift::{CodegenOptions, jit};
 use hla_ir::{Arg, Attrs, DType, Function, Location, Op, Tensor, TensorType, ValueId};
 use hla_runtime::ThreadPool;

@@ -6,7 +6,7 @@ use cranelift_codegen::ir::{InstBuilder, StackSlotData, StackSlotKind, Value, ty
 use hla_ir::DType;
 
 use super::geometry::Strided;
-use crate::kernel::{Buffer, KernelBuilder};
+use crate::kernel::{Buffer, KernelBuilder, READ};
 
 /// 1.5·2²³: adding it to an f32 of magnitude below 2²² leaves the number, rounded to nearest even,
 /// in the low bits of the sum.
@@ -170,23 +170,55 @@ impl Epilogue {
         let (Some((from, _)), Some(tile)) = (&self.residual, tiles.residual) else {
             return;
         };
+        let element = from.element.bytes() as i64;
+        let contiguous = from.strides[2] == element;
         self.rows(k, block, base, from, c, |k, first, last, address| {
             let to = k.index(tile, first, 4);
-            k.for_range_carry(first, last, 1, &[address, to], |k, _, at| {
-                let value = match from.element {
-                    DType::F32 => k.read(types::F32, at[0], 0),
-                    element => {
-                        let wide = if element == DType::I16 {
-                            k.b.ins().sload16(types::I32, crate::kernel::READ, at[0], 0)
-                        } else {
-                            k.b.ins().sload8(types::I32, crate::kernel::READ, at[0], 0)
-                        };
-                        k.b.ins().fcvt_from_sint(types::F32, wide)
-                    }
-                };
-                k.write(value, at[1], 0);
-                vec![k.offset(at[0], from.strides[2]), k.offset(at[1], 4)]
-            });
+            let run = Run {
+                count: k.b.ins().isub(last, first),
+                from: address,
+                to,
+                step: [from.strides[2], 4],
+                chunk: chunk(contiguous, &[4], self.extents[1]),
+            };
+            run.copy(
+                k,
+                |k, from_at, to_at| {
+                    let value = match from.element {
+                        DType::F32 => k.read(types::F32X4, from_at, 0),
+                        DType::I16 => {
+                            let half = k.read(types::I64, from_at, 0);
+                            let half = k.b.ins().scalar_to_vector(types::I64X2, half);
+                            let words = k.cast(types::I16X8, half);
+                            let wide = k.b.ins().swiden_low(words);
+                            k.b.ins().fcvt_from_sint(types::F32X4, wide)
+                        }
+                        _ => {
+                            let part = k.read(types::I32, from_at, 0);
+                            let part = k.b.ins().scalar_to_vector(types::I32X4, part);
+                            let bytes = k.cast(types::I8X16, part);
+                            let words = k.b.ins().swiden_low(bytes);
+                            let wide = k.b.ins().swiden_low(words);
+                            k.b.ins().fcvt_from_sint(types::F32X4, wide)
+                        }
+                    };
+                    k.write(value, to_at, 0);
+                },
+                |k, from_at, to_at| {
+                    let value = match from.element {
+                        DType::F32 => k.read(types::F32, from_at, 0),
+                        element => {
+                            let wide = if element == DType::I16 {
+                                k.b.ins().sload16(types::I32, READ, from_at, 0)
+                            } else {
+                                k.b.ins().sload8(types::I32, READ, from_at, 0)
+                            };
+                            k.b.ins().fcvt_from_sint(types::F32, wide)
+                        }
+                    };
+                    k.write(value, to_at, 0);
+                },
+            );
         });
     }
 
@@ -206,29 +238,30 @@ impl Epilogue {
             _ => types::I8,
         };
         let step = self.out.strides[2];
+        let numbers = [16, 8, 4].map(|size| size / bytes);
+        let chunk = chunk(step == bytes, &numbers, self.extents[1]);
+        let chunk_ty = match chunk * bytes {
+            16 => types::I8X16,
+            8 => types::I64,
+            4 => types::I32,
+            2 => types::I16,
+            _ => types::I8,
+        };
         self.rows(k, block, base, &self.out, c, |k, first, last, address| {
-            let from = k.index(tiles.out, first, bytes);
-            let mut start = first;
-            let mut carried = vec![address, from];
-            if step == bytes && self.extents[1] as i64 * bytes >= 16 {
-                let lanes = 16 / bytes;
-                let whole = k.offset(last, 1 - lanes);
-                let count = k.b.ins().isub(last, first);
-                let done = k.b.ins().band_imm_s(count, -lanes);
-                let zero = k.int(0);
-                let done = k.b.ins().smax(done, zero);
-                start = k.b.ins().iadd(first, done);
-                carried = k.for_range_carry(first, whole, lanes, &carried, |k, _, at| {
-                    let value = k.read_back(types::I8X16, at[1], 0);
-                    k.write(value, at[0], 0);
-                    vec![k.offset(at[0], 16), k.offset(at[1], 16)]
-                });
-            }
-            k.for_range_carry(start, last, 1, &carried, |k, _, at| {
-                let value = k.read_back(ty, at[1], 0);
-                k.write(value, at[0], 0);
-                vec![k.offset(at[0], step), k.offset(at[1], bytes)]
-            });
+            let run = Run {
+                count: k.b.ins().isub(last, first),
+                from: k.index(tiles.out, first, bytes),
+                to: address,
+                step: [bytes, step],
+                chunk,
+            };
+            let copy = |ty| {
+                move |k: &mut KernelBuilder<'_>, from: Value, to: Value| {
+                    let value = k.read_back(ty, from, 0);
+                    k.write(value, to, 0);
+                }
+            };
+            run.copy(k, copy(chunk_ty), copy(ty));
         });
     }
 
@@ -354,6 +387,68 @@ impl Epilogue {
             let is_first = k.b.ins().icmp_imm_u(IntCC::Equal, block, 0);
             k.when(is_first, body);
         }
+    }
+}
+
+/// Elements to copy at once: the first of some numbers that a row has; 1 if they are no
+/// neighbours or it has fewer.
+fn chunk(contiguous: bool, numbers: &[i64], row: usize) -> i64 {
+    let fits = numbers.iter().find(|&&n| n <= row as i64);
+    *fits.filter(|_| contiguous).unwrap_or(&1)
+}
+
+/// Elements of one row to be copied.
+struct Run {
+    count: Value,
+    from: Value,
+    to: Value,
+    /// Distances in bytes between elements, where they come from and go to.
+    step: [i64; 2],
+    chunk: i64,
+}
+
+impl Run {
+    /// Copies chunks of elements, the last overlapping the one before; too few for a chunk are
+    /// copied one by one.
+    fn copy(
+        &self,
+        k: &mut KernelBuilder<'_>,
+        mut chunk: impl FnMut(&mut KernelBuilder<'_>, Value, Value),
+        mut one: impl FnMut(&mut KernelBuilder<'_>, Value, Value),
+    ) {
+        let zero = k.int(0);
+        let start = [self.from, self.to];
+        if self.chunk == 1 {
+            k.for_range_carry(zero, self.count, 1, &start, |k, _, at| {
+                one(k, at[0], at[1]);
+                vec![k.offset(at[0], self.step[0]), k.offset(at[1], self.step[1])]
+            });
+            return;
+        }
+        let strides = self.step.map(|s| s * self.chunk);
+        let enough =
+            k.b.ins()
+                .icmp_imm_s(IntCC::SignedGreaterThanOrEqual, self.count, self.chunk);
+        k.either(
+            enough,
+            |k| {
+                let last = k.offset(self.count, -self.chunk);
+                let [from, to] = [0, 1].map(|i| k.index(start[i], last, self.step[i]));
+                k.for_range_carry(zero, last, self.chunk, &start, |k, _, at| {
+                    chunk(k, at[0], at[1]);
+                    vec![k.offset(at[0], strides[0]), k.offset(at[1], strides[1])]
+                });
+                chunk(k, from, to);
+                Vec::new()
+            },
+            |k| {
+                k.for_range_carry(zero, self.count, 1, &start, |k, _, at| {
+                    one(k, at[0], at[1]);
+                    vec![k.offset(at[0], self.step[0]), k.offset(at[1], self.step[1])]
+                });
+                Vec::new()
+            },
+        );
     }
 }
 

@@ -108,26 +108,25 @@ impl StageKernel {
         let step = self.from.strides[2] * self.geometry.stride[1] as i64;
         let to = k.offset(row, columns.begin as i64 * bytes);
         let width = 16 / bytes;
-        let whole = if step == self.from.element.bytes() as i64 {
-            count / width * width
-        } else {
-            0
-        };
-        if whole > 0 {
-            k.repeat(whole, width, |k, i| {
+        if step == self.from.element.bytes() as i64 && count >= width {
+            // The last vector overlaps the one before it.
+            let last = count - width;
+            k.repeat(last, width, |k, i| {
                 let from = k.index(from, i, step);
                 let to = k.index(to, i, bytes);
                 self.vector(k, from, to);
             });
+            let from = k.offset(from, last * step);
+            let to = k.offset(to, last * bytes);
+            self.vector(k, from, to);
+        } else {
+            let zero = k.int(0);
+            let end = k.int(count);
+            k.for_range_carry(zero, end, 1, &[from, to], |k, _, at| {
+                self.element(k, at[0], at[1]);
+                vec![k.offset(at[0], step), k.offset(at[1], bytes)]
+            });
         }
-        let start = k.int(whole);
-        let end = k.int(count);
-        let from = k.offset(from, whole * step);
-        let to = k.offset(to, whole * bytes);
-        k.for_range_carry(start, end, 1, &[from, to], |k, _, at| {
-            self.element(k, at[0], at[1]);
-            vec![k.offset(at[0], step), k.offset(at[1], bytes)]
-        });
         let end = columns.end.max(columns.begin);
         let right = k.offset(row, end as i64 * bytes);
         self.pad(k, right, self.stage.row - end.min(self.stage.row));
