@@ -49,7 +49,8 @@ pub(super) fn lanes(float: bool) -> usize {
 /// Vectors in a block: at most as many as the registers hold accumulators for, and so that the
 /// last block of a run has few pixels too many.
 pub(super) fn vectors(run: usize, float: bool) -> usize {
-    let most = if float { 8 } else { 5 };
+    // More would spill: an integer vector takes two accumulators.
+    let most = if float { 6 } else { 4 };
     let all = run.div_ceil(lanes(float)).max(1);
     let blocks = all.div_ceil(most);
     all.div_ceil(blocks)
