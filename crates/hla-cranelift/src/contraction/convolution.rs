@@ -46,15 +46,17 @@ pub(super) fn conv2d(cx: &mut Lowering<'_>, node: &Node) -> Result<(), Diagnosti
     let [n, oh, ow, _] = extents(&cx.function.tensor_ty(node.result()).shape);
     let prepared = prepare(
         cx,
+        node,
         &input,
         &Preparation {
             arithmetic,
             zero_point: zero_point(node, "input_zp"),
             pad: array(node, "pad")?,
+            spread: [1; 2],
             repeat: 1,
             channels,
         },
-    );
+    )?;
     // Neighbouring taps of a row are one run.
     let (kw_taps, run) = match dilation_w {
         1 => (1, kw * channels),
@@ -132,15 +134,17 @@ pub(super) fn depthwise(cx: &mut Lowering<'_>, node: &Node) -> Result<(), Diagno
     let stored = columns.max(4);
     let prepared = prepare(
         cx,
+        node,
         &input,
         &Preparation {
             arithmetic,
             zero_point: zero_point(node, "input_zp"),
             pad: array(node, "pad")?,
+            spread: [1; 2],
             repeat: multiplier,
             channels: stored,
         },
-    );
+    )?;
     debug_assert_eq!(channels * multiplier, columns);
     let mut widened = Pad {
         source: weight.buffer,
@@ -149,6 +153,7 @@ pub(super) fn depthwise(cx: &mut Lowering<'_>, node: &Node) -> Result<(), Diagno
         zero_point: zero_point(node, "weight_zp"),
         shape: [1, 1, kh * kw, columns],
         pad: [0; 4],
+        spread: [1; 2],
         repeat: 1,
         channels: stored,
         target: weight.buffer,
@@ -207,8 +212,7 @@ pub(super) fn depthwise(cx: &mut Lowering<'_>, node: &Node) -> Result<(), Diagno
     Ok(())
 }
 
-/// A transposed convolution with stride s is s·s plain ones: outputs whose coordinates have the same
-/// remainders see the same taps, at input positions that step by one.
+/// A transposed convolution is a plain one for each pair of phases.
 pub(super) fn transposed(cx: &mut Lowering<'_>, node: &Node) -> Result<(), Diagnostic> {
     let input = operand(cx, node, 0)?;
     let weight = operand(cx, node, 1)?;
@@ -227,15 +231,17 @@ pub(super) fn transposed(cx: &mut Lowering<'_>, node: &Node) -> Result<(), Diagn
     let cols = phases(iw, ow, kw, stride[1], left);
     let prepared = prepare(
         cx,
+        node,
         &input,
         &Preparation {
             arithmetic,
             zero_point: zero_point(node, "input_zp"),
             pad: [rows.before, rows.after, cols.before, cols.after],
+            spread: [rows.spread, cols.spread],
             repeat: 1,
             channels,
         },
-    );
+    )?;
     let out_pixel = columns * WORD;
     let out_row = ow * out_pixel;
     let size = weight.ty.dtype.bytes() as u64;
@@ -255,13 +261,13 @@ pub(super) fn transposed(cx: &mut Lowering<'_>, node: &Node) -> Result<(), Diagn
                 input: prepared.batch,
                 output: oh * out_row,
             },
-            axis(row, prepared.row, stride[0] * out_row),
-            axis(col, prepared.pixel, stride[1] * out_pixel),
+            axis(row, prepared.row, rows.step * out_row),
+            axis(col, prepared.pixel, cols.step * out_pixel),
         ];
         let tiling = Tiling::new(arithmetic, &axes, columns, Some(bias));
         let first_tap = (row.kernel * kw + col.kernel) * channels;
-        let step_h = -((stride[0] * kw * channels) as i64);
-        let step_w = -((stride[1] * channels) as i64);
+        let step_h = -((rows.step * kw * channels) as i64);
+        let step_w = -((cols.step * channels) as i64);
         let weights = Pack {
             arithmetic,
             source: Source {

@@ -25,15 +25,17 @@ pub(super) fn lower(cx: &mut Lowering<'_>, node: &Node) -> Result<(), Diagnostic
     image.ty.shape = [count, rows, 1, depth].map(|e| e as usize).to_vec();
     let prepared = prepare(
         cx,
+        node,
         &image,
         &Preparation {
             arithmetic,
             zero_point: zero_point(node, "a_zp"),
             pad: [0; 4],
+            spread: [1; 2],
             repeat: 1,
             channels: depth,
         },
-    );
+    )?;
     let axis = Axis {
         extent: rows,
         input: prepared.row,

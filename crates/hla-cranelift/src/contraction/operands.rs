@@ -1,5 +1,6 @@
 //! Operands and results of contractions as their kernels want them.
 
+use hla_ir::types::MAX_ELEMENTS;
 use hla_ir::{DType, Diagnostic, Layout, Node, Tensor};
 
 use super::arithmetic::Arithmetic;
@@ -148,12 +149,19 @@ pub(super) struct Preparation {
     pub zero_point: i64,
     /// Top, bottom, left, right.
     pub pad: [u64; 4],
+    /// See [`Pad::spread`].
+    pub spread: [u64; 2],
     pub repeat: u64,
     pub channels: u64,
 }
 
 /// Copies the NHWC input if it cannot be read as it is.
-pub(super) fn prepare(cx: &mut Lowering<'_>, view: &View, how: &Preparation) -> Prepared {
+pub(super) fn prepare(
+    cx: &mut Lowering<'_>,
+    node: &Node,
+    view: &View,
+    how: &Preparation,
+) -> Result<Prepared, Diagnostic> {
     let shape: [u64; 4] = extents(&view.ty.shape);
     let to = how.arithmetic.element();
     let mut pad = Pad {
@@ -163,12 +171,27 @@ pub(super) fn prepare(cx: &mut Lowering<'_>, view: &View, how: &Preparation) -> 
         zero_point: how.zero_point,
         shape,
         pad: how.pad,
+        spread: how.spread,
         repeat: how.repeat,
         channels: how.channels,
         target: view.buffer,
     };
-    let [_, h, w, c] = pad.padded();
-    let as_is = how.pad == [0; 4] && view.ty.dtype == to && c == shape[3];
+    let [n, h, w, c] = pad.padded();
+    let elements = [n, h, w, c]
+        .iter()
+        .map(|&e| u128::from(e))
+        .product::<u128>();
+    if elements > u128::from(MAX_ELEMENTS) {
+        return Err(Diagnostic::error(
+            node.location.clone(),
+            format!(
+                "'{}': the padded input of {n}x{h}x{w}x{c} is too large",
+                node.name()
+            ),
+        )
+        .help("check its padding and its stride"));
+    }
+    let as_is = pad.padded() == shape && view.ty.dtype == to;
     if !as_is {
         pad.target = cx.temp(pad.bytes());
     }
@@ -182,5 +205,5 @@ pub(super) fn prepare(cx: &mut Lowering<'_>, view: &View, how: &Preparation) -> 
     if !as_is {
         cx.run(pad);
     }
-    prepared
+    Ok(prepared)
 }

@@ -1,13 +1,14 @@
-//! The copy of an input that a contraction reads: zero-padded, and in the words it multiplies.
+//! The copy of an input that a contraction reads: zero-padded, in the words that it multiplies.
 
+use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{InstBuilder, Type, Value, types};
 use hla_ir::{DType, Diagnostic};
 
 use crate::kernel::{Buffer, EmitKernel, KernelBuilder, KernelReport};
 
 /// Copies [N, H, W, C] to [N, top + H + bottom, left + W + right, `channels`], zero where nothing
-/// is copied to. Each channel is written `repeat` times; f32 stays, i8 is widened to i16 or i32 after the zero
-/// point has been subtracted.
+/// is copied to. Each channel is written `repeat` times. f32 stays; i8 is widened to i16 or i32
+/// after the zero point has been subtracted.
 pub(super) struct Pad {
     pub source: Buffer,
     /// f32 or i8.
@@ -18,6 +19,8 @@ pub(super) struct Pad {
     pub shape: [u64; 4],
     /// Top, bottom, left, right.
     pub pad: [u64; 4],
+    /// Distance of neighbouring rows and of neighbouring pixels of a row in the copy.
+    pub spread: [u64; 2],
     pub repeat: u64,
     /// Channels of the copy, at least those of the source times `repeat`.
     pub channels: u64,
@@ -27,9 +30,17 @@ pub(super) struct Pad {
 impl Pad {
     /// Extents of the copy.
     pub fn padded(&self) -> [u64; 4] {
-        let [n, h, w, _] = self.shape;
+        let [n, ..] = self.shape;
+        let [h, w] = self.inner();
         let [t, b, l, r] = self.pad;
         [n, t + h + b, l + w + r, self.channels]
+    }
+
+    /// Rows and columns between the padding.
+    fn inner(&self) -> [u64; 2] {
+        let extent = |input: u64, spread: u64| input.saturating_sub(1) * spread + input.min(1);
+        let [_, h, w, _] = self.shape;
+        [extent(h, self.spread[0]), extent(w, self.spread[1])]
     }
 
     /// Bytes of the copy.
@@ -115,17 +126,18 @@ impl Pad {
         let (source, target) = (self.from.bytes() as i64, self.to.bytes() as i64);
         k.repeat(w as i64, 1, |k, pixel| {
             let from = k.index(from, pixel, c as i64 * source);
-            let to = k.index(to, pixel, self.channels as i64 * target);
+            let distance = (self.spread[1] * self.channels) as i64;
+            let to = k.index(to, pixel, distance * target);
             if self.repeat == 1 {
                 self.copy_run(k, from, to, c);
             } else {
                 k.repeat(c as i64, 1, |k, channel| {
                     let from = k.index(from, channel, source);
                     let to = k.index(to, channel, self.repeat as i64 * target);
-                    for copy in 0..self.repeat as i64 {
-                        let to = k.offset(to, copy * target);
+                    k.repeat(self.repeat as i64, 1, |k, copy| {
+                        let to = k.index(to, copy, target);
                         self.copy(k, from, to, 1);
-                    }
+                    });
                 });
             }
             let copied = c * self.repeat;
@@ -160,27 +172,35 @@ impl EmitKernel for Pad {
             let to = k.index(target, item, self.row_bytes() as i64);
             let place = k.unravel(item, &[n as i64, self.padded()[1] as i64]);
             let row = k.offset(place[1], -(top as i64));
-            let extent = k.int(h as i64);
-            let inside = k.b.ins().icmp(
-                cranelift_codegen::ir::condcodes::IntCC::UnsignedLessThan,
-                row,
-                extent,
-            );
+            let [rows, columns] = self.inner();
+            let extent = k.int(rows as i64);
+            let mut inside = k.b.ins().icmp(IntCC::UnsignedLessThan, row, extent);
+            let mut source_row = row;
+            if self.spread[0] > 1 {
+                let spread = k.int(self.spread[0] as i64);
+                source_row = k.b.ins().udiv(row, spread);
+                let nearest = k.scale(source_row, self.spread[0] as i64);
+                let exact = k.b.ins().icmp(IntCC::Equal, nearest, row);
+                inside = k.b.ins().band(inside, exact);
+            }
             let copy = |k: &mut KernelBuilder<'_>| {
                 let from = k.index(
                     source,
                     place[0],
                     (h * w * c) as i64 * self.from.bytes() as i64,
                 );
-                let from = k.index(from, row, (w * c) as i64 * self.from.bytes() as i64);
+                let from = k.index(from, source_row, (w * c) as i64 * self.from.bytes() as i64);
                 k.zero_fill(to, left as i64 * pixel);
                 let first = k.offset(to, left as i64 * pixel);
-                if self.channels == c {
+                if self.spread[1] > 1 {
+                    k.zero_fill(first, columns as i64 * pixel);
+                }
+                if self.channels == c && self.spread[1] == 1 {
                     self.copy_run(k, from, first, w * c);
                 } else {
                     self.copy_pixels(k, from, first);
                 }
-                let last = k.offset(first, w as i64 * pixel);
+                let last = k.offset(first, columns as i64 * pixel);
                 k.zero_fill(last, right as i64 * pixel);
                 Vec::new()
             };

@@ -3,6 +3,12 @@
 //! Input i and tap k add to output i·s + k + pad. Outputs o with one remainder modulo s see the
 //! same taps: with o − pad = q·s + r they are k = r + s·j at inputs i = q − j, for j = 0 … T − 1,
 //! T = ⌈(K − r)/s⌉. Summing by ascending i, as TOSA's pseudocode does, takes j downwards.
+//!
+//! With a large stride the phases would be many and each would have next to no taps. Then the input is
+//! spread instead: s − 1 zeros between neighbours, and one phase in which every output sees all taps.
+
+/// More phases than this in one dimension are not worth their code.
+const MAX_PHASES: u64 = 8;
 
 /// The outputs of one remainder.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -25,11 +31,32 @@ pub(super) struct Phase {
 pub(super) struct Phases {
     pub before: u64,
     pub after: u64,
+    /// Distance of neighbouring inputs in the padded input: 1 unless the stride is large.
+    pub spread: u64,
+    /// Distance of the outputs of a phase, and of the kernel indices of its taps.
+    pub step: u64,
     pub phases: Vec<Phase>,
 }
 
 /// Divides a dimension: extents of input, output and kernel, stride, and `out_pad` before.
 pub(super) fn phases(input: u64, output: u64, kernel: u64, stride: u64, pad: i64) -> Phases {
+    if stride.min(output) > MAX_PHASES {
+        let before = (kernel as i64 - 1 + pad) as u64;
+        let spread = (input - 1) * stride + 1;
+        return Phases {
+            before,
+            after: output + kernel - 1 - before - spread,
+            spread: stride,
+            step: 1,
+            phases: vec![Phase {
+                output: 0,
+                count: output,
+                taps: kernel,
+                input: 0,
+                kernel: kernel - 1,
+            }],
+        };
+    }
     let s = stride as i64;
     // (output, count, taps, first input unpadded, kernel)
     let found: Vec<(u64, u64, u64, i64, u64)> = (0..stride.min(output))
@@ -63,6 +90,8 @@ pub(super) fn phases(input: u64, output: u64, kernel: u64, stride: u64, pad: i64
     Phases {
         before,
         after,
+        spread: 1,
+        step: stride,
         phases,
     }
 }
@@ -78,7 +107,7 @@ mod tests {
         /// inputs, and nothing else but padding.
         #[test]
         fn taps_are_those_of_the_scatter(
-            input in 1u64..6, kernel in 1u64..6, stride in 1u64..5,
+            input in 1u64..6, kernel in 1u64..6, stride in 1u64..13,
             before in -4i64..5, after in -4i64..5,
         ) {
             prop_assume!(before > -(kernel as i64) && after > -(kernel as i64));
@@ -96,16 +125,20 @@ mod tests {
             }
             let all = phases(input, output, kernel, stride, before);
             let mut found = vec![Vec::new(); output as usize];
+            let extent = all.before + (input - 1) * all.spread + 1 + all.after;
             for phase in &all.phases {
                 for n in 0..phase.count {
-                    let o = (phase.output + n * stride) as usize;
+                    let o = (phase.output + n * all.step) as usize;
                     for tap in 0..phase.taps {
                         let padded = phase.input + n + tap;
-                        prop_assert!(padded < all.before + input + all.after);
-                        let k = phase.kernel - tap * stride;
+                        prop_assert!(padded < extent);
+                        let k = phase.kernel - tap * all.step;
                         prop_assert!(k < kernel);
-                        if let Some(i) = padded.checked_sub(all.before).filter(|&i| i < input) {
-                            found[o].push((i, k));
+                        let place = padded.checked_sub(all.before);
+                        if let Some(place) = place.filter(|p| p.is_multiple_of(all.spread))
+                            && place / all.spread < input
+                        {
+                            found[o].push((place / all.spread, k));
                         }
                     }
                 }
