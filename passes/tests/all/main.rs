@@ -9,6 +9,7 @@ mod cse;
 mod eliminate_multiplies;
 mod fold_constants;
 mod freeze;
+mod networks;
 mod oracle;
 mod pack;
 mod quantize_activations;
