@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use hla_ir::{Function, Op};
+use hla_ir::{Function, Node, Op};
 use hla_quant::{entropy, pack};
 
 use crate::layers::Layer;
@@ -96,14 +96,13 @@ pub(super) fn tell(
             report.remark(at, format!("{} of {n} output channels of '{}' have no weight above the threshold: each keeps its largest", ternary.rescued.len(), layer.name));
         }
     }
-    for (_, node) in function.iter_nodes() {
-        if matches!(node.op, Op::DepthwiseConv2d | Op::TransposeConv2d) {
+    for (id, node) in function.iter_nodes() {
+        if layers.iter().all(|l| l.node != id)
+            && let Some(reason) = why_float(function, node)
+        {
             report.remark(
                 &node.location,
-                format!(
-                    "'{}' stays float: only tosa.conv2d and tosa.matmul become ternary",
-                    node.name()
-                ),
+                format!("'{}' stays float: {reason}", node.name()),
             );
         }
     }
@@ -123,4 +122,27 @@ pub(super) fn tell(
     );
     report.figure("weight bytes before", before);
     report.figure("weight bytes after", after);
+}
+
+/// Why a contraction is none of the layers that could become ternary; `None` for other ops and for
+/// products of two computed matrices, which have no weights.
+fn why_float(function: &Function, node: &Node) -> Option<&'static str> {
+    match node.op {
+        Op::DepthwiseConv2d | Op::TransposeConv2d => {
+            Some("only tosa.conv2d and tosa.matmul become ternary")
+        }
+        Op::Conv2d => match function.constant_value(node.operands[1]) {
+            None => Some("its weights are no constant"),
+            Some(_) => Some("its weights are integers"),
+        },
+        Op::MatMul => {
+            let weight = function.constant_value(node.operands[1])?;
+            if weight.dtype().is_float() {
+                Some("its weights differ along the batch")
+            } else {
+                Some("its weights are integers")
+            }
+        }
+        _ => None,
+    }
 }

@@ -157,3 +157,37 @@ fn moved_copies_share_one_quantization() {
         Tolerance::Exact,
     );
 }
+
+/// |Σ ±x·α − Σ ±q·(α·s)| ≤ (non-zeros)·(s/2)·|α|: every activation is at most half a step off.
+#[test]
+fn the_error_is_at_most_half_a_step_for_each_tap() {
+    let mut f = Build::new();
+    let x = f.arg(&SHAPE);
+    let y = ternary(&mut f, x, 3);
+    let f = f.results(&[y]);
+    let (new, _) = passes("hla-quantize-activations{mode=int8 range=2}", &f).unwrap();
+    let node = f.nodes.iter().find(|n| n.op == Op::TernaryConv2d).unwrap();
+    let trits = f
+        .constant_value(node.operands[1])
+        .unwrap()
+        .to_i64s()
+        .unwrap();
+    let alpha = f.constant_value(node.operands[2]).unwrap().to_f32s();
+    for seed in 0..20 {
+        let x = [numbers(&SHAPE, seed)];
+        let (a, b) = (evaluate(&f, &x).unwrap(), evaluate(&new, &x).unwrap());
+        let pairs = a[0].iter_f64().zip(b[0].iter_f64()).enumerate();
+        for (i, (a, b)) in pairs {
+            let channel = i % 8;
+            let taps = trits[channel * 72..][..72]
+                .iter()
+                .filter(|&&t| t != 0)
+                .count();
+            let bound = taps as f64 * (1.0 / 127.0) * f64::from(alpha[channel].abs());
+            assert!(
+                (a - b).abs() <= bound * 1.0001,
+                "{a} and {b}: more than {bound}"
+            );
+        }
+    }
+}

@@ -233,6 +233,26 @@ fn depthwise_convolutions_stay_float() {
 }
 
 #[test]
+fn what_stays_float_says_why() {
+    let mut f = Build::new();
+    let (x, w) = (f.arg(&[1, 1, 1, 2]), f.arg(&[3, 1, 1, 2]));
+    let rows = f.arg(&[2, 1, 2]);
+    let b = f.splat(&[3], 0.0);
+    let attrs = [
+        ("pad", i64s(&[0; 4])),
+        ("stride", i64s(&[1, 1])),
+        ("dilation", i64s(&[1, 1])),
+    ];
+    let a = f.op(Op::Conv2d, &[x, w, b], &attrs);
+    let stack = f.constant(&[2, 2, 1], &[1.0, 2.0, 3.0, 4.0]);
+    let c = f.op(Op::MatMul, &[rows, stack], &[]);
+    let f = f.results(&[a, c]);
+    let (new, report) = passes("hla-ternarize{quantize-all}", &f).unwrap();
+    assert_eq!(new, f);
+    insta::assert_snapshot!(report);
+}
+
+#[test]
 fn a_weight_that_is_large_only_in_its_shape_is_refused() {
     let mut f = Build::new();
     let x = f.arg(&[1, 1, 1 << 20]);
