@@ -35,6 +35,9 @@ pub struct Args {
     /// Absolute tolerance of --expect, for floats
     #[arg(long, value_name = "A", default_value_t = 1e-8, value_parser = tolerance)]
     atol: f64,
+    /// The class of each item of the batch: prints how often the first output is largest there
+    #[arg(long, value_name = "@FILE.npy", value_parser = file)]
+    labels: Option<Named>,
     /// Threads [default: one for each processor]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
@@ -188,7 +191,10 @@ pub fn run(args: &Args, sources: &mut Sources) -> Result<(), Failure> {
             });
         }
     }
-    if args.output.is_empty() && args.expect.is_empty() {
+    if let Some(labels) = &args.labels {
+        let labels = npy::read(&labels.path)?;
+        output::print(accuracy(&outputs, &labels)?)?;
+    } else if args.output.is_empty() && args.expect.is_empty() {
         let lines: String = outputs.iter().map(|t| format!("{t:?}\n")).collect();
         output::print(lines)?;
     }
@@ -197,6 +203,42 @@ pub fn run(args: &Args, sources: &mut Sources) -> Result<(), Failure> {
         true => Ok(()),
         false => Err(wrong.into()),
     }
+}
+
+/// How often the largest element of a row of the first output is at its label.
+fn accuracy(outputs: &[Tensor], labels: &Tensor) -> Result<String, Diagnostic> {
+    let refuse = |message: String| {
+        Diagnostic::error(Location::unknown(), message)
+            .help("--labels holds one integer for each item of the batch")
+    };
+    let labels = labels.to_i64s().ok_or_else(|| {
+        refuse(format!(
+            "the labels are {}, which is no integer type",
+            labels.ty()
+        ))
+    })?;
+    let scores = outputs.first().map(Tensor::to_f32s).unwrap_or_default();
+    let classes = scores.len().checked_div(labels.len()).unwrap_or(0);
+    if classes == 0 || classes * labels.len() != scores.len() {
+        return Err(refuse(format!(
+            "{} labels do not divide {} scores",
+            labels.len(),
+            scores.len()
+        )));
+    }
+    let right = scores
+        .chunks_exact(classes)
+        .zip(&labels)
+        .filter(|(row, label)| {
+            let first_largest = |best: usize, i: usize| if row[i] > row[best] { i } else { best };
+            (0..classes).reduce(first_largest).map(|i| i as i64) == Some(**label)
+        })
+        .count();
+    let share = 100.0 * right as f64 / labels.len() as f64;
+    Ok(format!(
+        "accuracy {share:.2} % ({right} of {})\n",
+        labels.len()
+    ))
 }
 
 /// A bar on a terminal, for work that shows.
