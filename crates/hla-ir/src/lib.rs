@@ -6,6 +6,8 @@
 //! - [`print`] writes a module as MLIR text in generic form, without any MLIR library;
 //! - [`types`], [`tensor`], [`attr`], [`layout`], [`diagnostic`] are what these are made of.
 //!
+//! With the feature `testing`, `testing` makes functions for property tests.
+//!
 //! Nothing here links LLVM. Reading MLIR is the business of `hla-mlir`.
 
 pub mod attr;
@@ -19,6 +21,8 @@ pub mod ops;
 pub mod print;
 pub mod rewrite;
 pub mod tensor;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod types;
 pub mod verify;
 

@@ -106,7 +106,7 @@ impl<'a> Printer<'a> {
         let types: Vec<String> = f.results.iter().map(|&r| f.ty(r).to_string()).collect();
         match &types[..] {
             [] => {}
-            [one] => {
+            [one] if !one.starts_with('(') => {
                 let _ = write!(self.out, " -> {one}");
             }
             many => {
@@ -230,10 +230,10 @@ impl<'a> Printer<'a> {
             None => self.attributes(node),
         }
         let types: Vec<String> = node.results.iter().map(|&r| f.ty(r).to_string()).collect();
-        let arrow = if types.len() == 1 {
-            types[0].clone()
-        } else {
-            format!("({})", types.join(", "))
+        // A single function type would end the list with its own arrow.
+        let arrow = match &types[..] {
+            [one] if !one.starts_with('(') => one.clone(),
+            types => format!("({})", types.join(", ")),
         };
         let _ = write!(self.out, " : ({}) -> {arrow}", list(|o| &o.1));
         self.location(&node.location);

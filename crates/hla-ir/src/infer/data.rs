@@ -1,6 +1,6 @@
 //! Constants and the ops that only move data.
 
-use super::{need_dtype, need_rank};
+use super::{need_dtype, need_rank, wrong_type};
 use crate::op::Infer;
 use crate::types::{DType, TensorType};
 
@@ -32,6 +32,14 @@ fn extents(cx: &Infer<'_>, name: &str, rank: Option<usize>) -> Result<Vec<usize>
         .collect()
 }
 
+/// TOSA defines some ops only for tensors that have a dimension.
+fn need_dimensions(input: &TensorType) -> Result<(), String> {
+    match input.rank() {
+        0 => Err(wrong_type("input1", input, "a tensor of rank 1 or more")),
+        _ => Ok(()),
+    }
+}
+
 pub(crate) fn reshape(cx: &Infer<'_>) -> Result<Vec<TensorType>, String> {
     let input = cx.operand(0);
     let ty = TensorType::try_new(extents(cx, "shape", None)?, input.dtype)?;
@@ -47,6 +55,7 @@ pub(crate) fn reshape(cx: &Infer<'_>) -> Result<Vec<TensorType>, String> {
 
 pub(crate) fn transpose(cx: &Infer<'_>) -> Result<Vec<TensorType>, String> {
     let input = cx.operand(0);
+    need_dimensions(input)?;
     let perms = extents(cx, "perms", Some(input.rank()))?;
     let mut seen = vec![false; perms.len()];
     for &p in &perms {
@@ -81,6 +90,7 @@ pub(crate) fn concat(cx: &Infer<'_>) -> Result<Vec<TensorType>, String> {
 
 pub(crate) fn pad(cx: &Infer<'_>) -> Result<Vec<TensorType>, String> {
     let input = cx.operand(0);
+    need_dimensions(input)?;
     let padding = extents(cx, "padding", Some(2 * input.rank()))?;
     let shape: Vec<usize> = input
         .shape
@@ -93,6 +103,7 @@ pub(crate) fn pad(cx: &Infer<'_>) -> Result<Vec<TensorType>, String> {
 
 pub(crate) fn slice(cx: &Infer<'_>) -> Result<Vec<TensorType>, String> {
     let input = cx.operand(0);
+    need_dimensions(input)?;
     let start = extents(cx, "start", Some(input.rank()))?;
     let size = extents(cx, "size", Some(input.rank()))?;
     for i in 0..input.rank() {
@@ -112,6 +123,7 @@ pub(crate) fn slice(cx: &Infer<'_>) -> Result<Vec<TensorType>, String> {
 
 pub(crate) fn tile(cx: &Infer<'_>) -> Result<Vec<TensorType>, String> {
     let input = cx.operand(0);
+    need_dimensions(input)?;
     let multiples = extents(cx, "multiples", Some(input.rank()))?;
     let shape: Vec<usize> = input
         .shape
