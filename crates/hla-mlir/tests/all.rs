@@ -3,6 +3,8 @@
 
 #[path = "all/parsing.rs"]
 mod parsing;
+#[path = "all/round_trip.rs"]
+mod round_trip;
 #[path = "all/specializing.rs"]
 mod specializing;
 #[path = "all/upstream.rs"]
