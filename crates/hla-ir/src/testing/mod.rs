@@ -37,8 +37,10 @@ const DTYPES: [DType; 8] = [
 /// A module of up to two functions.
 pub fn module(words: &[u32], options: Options) -> Module {
     let mut make = Maker::new(words, options);
-    let mut module = Module::default();
-    module.attrs = make.discardable();
+    let mut module = Module {
+        attrs: make.discardable(),
+        ..Module::default()
+    };
     for i in 0..1 + make.below(2) {
         make.function = Function::new(&format!("f{i}"));
         make.body(12);

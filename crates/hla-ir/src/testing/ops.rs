@@ -312,7 +312,7 @@ impl Maker<'_> {
             let reach = (k - 1) * dilation + 1;
             let (before, mut after) = (self.below(k), 0);
             while shape[1 + i] + before + after < reach
-                || (shape[1 + i] + before + after - reach) % stride != 0
+                || !(shape[1 + i] + before + after - reach).is_multiple_of(stride)
             {
                 after += 1;
             }
