@@ -55,6 +55,7 @@ pub fn inference_pipeline(
             crate::quantize_activations::PASS,
             quantize_activations(options)?,
         ),
+        crate::fuse::PASS.with_defaults(),
         crate::pack::PASS.with_defaults(),
     ])
 }

@@ -26,6 +26,7 @@ pub mod cse;
 pub mod eliminate_multiplies;
 pub mod fold_constants;
 pub mod freeze;
+pub mod fuse;
 pub mod pack;
 pub mod quantize_activations;
 pub mod ternarize;

@@ -36,6 +36,7 @@ static REGISTRY: &[PassInfo] = &[
     crate::ternarize::PASS,
     crate::eliminate_multiplies::PASS,
     crate::quantize_activations::PASS,
+    crate::fuse::PASS,
     crate::pack::PASS,
 ];
 

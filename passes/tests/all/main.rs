@@ -9,6 +9,8 @@ mod cse;
 mod eliminate_multiplies;
 mod fold_constants;
 mod freeze;
+mod fuse;
+mod layers;
 mod networks;
 mod oracle;
 mod pack;
