@@ -1,6 +1,7 @@
-//! Every case of the numeric suite compiled for aarch64, linked into one program with a C harness,
-//! and run under QEMU: its results have the same bits as those of this machine. Also, every object
-//! for either processor is whole: four exported functions, nothing undefined.
+//! Every case of the numeric suite as an object for each processor, linked into one program with a
+//! C harness (aarch64 runs under QEMU): the results have the bits that code in memory gives on this
+//! machine. Every buffer ends at a page that cannot be touched, so code that reads or writes past
+//! its end is caught. Every object is whole: four exported functions, nothing undefined.
 #![allow(clippy::unwrap_used)]
 
 use std::fmt::Write as _;
@@ -15,9 +16,12 @@ use hla_runtime::Signature;
 use object::{Object, ObjectSymbol};
 
 const HARNESS: &str = r#"
+#define _DEFAULT_SOURCE
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
 struct hlac_parallel;
 struct model {
     size_t (*state_bytes)(void);
@@ -27,10 +31,18 @@ struct model {
     size_t inputs, outputs;
     const size_t *bytes;
 };
+enum { PAGE = 65536 };
+/* Bytes whose end is followed by a page that cannot be touched. */
 static void *need(size_t bytes) {
-    void *p = aligned_alloc(64, (bytes + 127) & ~(size_t)63);
-    if (!p) exit(3);
-    return p;
+    size_t pages = (bytes + PAGE - 1) / PAGE * PAGE;
+    char *p = mmap(NULL, pages + PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED || mprotect(p + pages, PAGE, PROT_NONE)) exit(3);
+    memset(p, 0x7f, pages);
+    return p + pages - bytes;
+}
+static void give_back(void *end, size_t bytes) {
+    size_t pages = (bytes + PAGE - 1) / PAGE * PAGE;
+    munmap((char *)end + bytes - pages, pages + PAGE);
 }
 static int run(const struct model *m, FILE *in, FILE *out) {
     char *tensors[64];
@@ -43,9 +55,9 @@ static int run(const struct model *m, FILE *in, FILE *out) {
     int status = m->run(state, tensors, workspace);
     for (size_t i = m->inputs; i < m->inputs + m->outputs; i++)
         if (fwrite(tensors[i], 1, m->bytes[i], out) != m->bytes[i]) return 5;
-    for (size_t i = 0; i < m->inputs + m->outputs; i++) free(tensors[i]);
-    free(state);
-    free(workspace);
+    for (size_t i = 0; i < m->inputs + m->outputs; i++) give_back(tensors[i], m->bytes[i]);
+    give_back(state, m->state_bytes());
+    give_back(workspace, m->workspace_bytes());
     return status;
 }
 "#;
@@ -103,48 +115,60 @@ fn command(what: &str, arguments: &[&str], directory: &Path) {
     );
 }
 
-#[test]
-fn both_processors_give_the_same_bits() {
-    let filter = std::env::var("CASE").unwrap_or_default();
-    let arm = Target::parse("aarch64", &[]).unwrap();
-    let intel = ["x86-64-v2", "x86-64-v3", "x86-64-v4"]
-        .map(|level| Target::parse("x86_64", &[level.to_owned()]).unwrap());
+/// The suite compiled for one target, and how to link and run it.
+struct Machine {
+    target: Target,
+    compiler: &'static str,
+    runner: Option<&'static str>,
+}
+
+struct Run {
+    case: Case,
+    name: String,
+    expected: Vec<Tensor>,
+}
+
+impl Run {
+    fn options(&self) -> CodegenOptions {
+        CodegenOptions {
+            name: Some(self.name.clone()),
+            ..CodegenOptions::default()
+        }
+    }
+
+    fn object(&self, target: &Target) -> Vec<u8> {
+        let artifact = compile(&self.case.function, target, &self.options())
+            .unwrap_or_else(|e| panic!("{}: {e}", self.case.name));
+        check_symbols(&artifact.object, &self.name);
+        artifact.object
+    }
+}
+
+/// Runs all cases on a machine; gives what differs.
+fn differences(machine: &Machine, runs: &[Run]) -> Vec<String> {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path();
     let mut harness = HARNESS.to_owned();
     let mut calls = String::new();
     let mut data = Vec::new();
     let mut objects = String::new();
-    let mut expected: Vec<(Case, Vec<Tensor>)> = Vec::new();
-    for case in cases().into_iter().filter(|c| c.name.contains(&filter)) {
-        let name = format!("c{}", expected.len());
-        let options = CodegenOptions {
-            name: Some(name.clone()),
-            ..CodegenOptions::default()
-        };
-        let program =
-            jit(&case.function, &options).unwrap_or_else(|e| panic!("{}: {e}", case.name));
-        let native = program.run(&case.inputs, None).unwrap();
-        for target in &intel {
-            let artifact = compile(&case.function, target, &options)
-                .unwrap_or_else(|e| panic!("{}: {e}", case.name));
-            check_symbols(&artifact.object, &name);
-        }
-        let object = compile(&case.function, &arm, &options)
-            .unwrap_or_else(|e| panic!("{}: {e}", case.name))
-            .object;
-        check_symbols(&object, &name);
-        std::fs::write(path.join(format!("{name}.o")), object).unwrap();
+    for run in runs {
+        let name = &run.name;
+        std::fs::write(path.join(format!("{name}.o")), run.object(&machine.target)).unwrap();
         let _ = writeln!(objects, "{name}.o");
-        describe(&mut harness, &name, &Signature::of(&case.function).unwrap());
+        describe(
+            &mut harness,
+            name,
+            &Signature::of(&run.case.function).unwrap(),
+        );
         let _ = writeln!(
             calls,
-            "    if ((status = run(&{name}, in, out))) return status;"
+            "    fputs(\"{}\\n\", stderr);\n    if ((status = run(&{name}, in, out))) return status;",
+            run.case.name
         );
-        for input in &case.inputs {
+        for input in &run.case.inputs {
             data.extend_from_slice(&input.to_bytes());
         }
-        expected.push((case, native));
     }
     let _ = writeln!(
         harness,
@@ -154,26 +178,81 @@ fn both_processors_give_the_same_bits() {
     std::fs::write(path.join("objects"), objects).unwrap();
     std::fs::write(path.join("in"), data).unwrap();
     let arguments = ["-O0", "-static", "-o", "harness", "harness.c", "@objects"];
-    command("aarch64-linux-gnu-gcc", &arguments, path);
-    command("qemu-aarch64-static", &["./harness"], path);
+    command(machine.compiler, &arguments, path);
+    match machine.runner {
+        Some(runner) => command(runner, &["./harness"], path),
+        None => command("./harness", &[], path),
+    }
     let out = std::fs::read(path.join("out")).unwrap();
     let mut rest = &out[..];
     let mut failures = Vec::new();
-    for (case, native) in &expected {
-        for native in native {
-            let (bytes, tail) = rest.split_at(native.ty().bytes());
+    for run in runs {
+        for expected in &run.expected {
+            let (bytes, tail) = rest.split_at(expected.ty().bytes());
             rest = tail;
-            let computed = Tensor::from_bytes(native.ty().clone(), bytes.to_vec()).unwrap();
-            if let Err(e) = Tolerance::Exact.check(native, &computed) {
-                failures.push(format!("{}: {e}", case.name));
+            let computed = Tensor::from_bytes(expected.ty().clone(), bytes.to_vec()).unwrap();
+            if let Err(e) = Tolerance::Exact.check(expected, &computed) {
+                failures.push(format!("{}: {e}", run.case.name));
             }
         }
     }
+    failures
+}
+
+fn runs() -> Vec<Run> {
+    let filter = std::env::var("CASE").unwrap_or_default();
+    let cases = cases().into_iter().filter(|c| c.name.contains(&filter));
+    cases
+        .enumerate()
+        .map(|(i, case)| {
+            let program = jit(&case.function, &CodegenOptions::default())
+                .unwrap_or_else(|e| panic!("{}: {e}", case.name));
+            Run {
+                name: format!("c{i}"),
+                expected: program.run(&case.inputs, None).unwrap(),
+                case,
+            }
+        })
+        .collect()
+}
+
+fn check(machine: &Machine) {
+    let runs = runs();
+    let failures = differences(machine, &runs);
     assert!(
         failures.is_empty(),
         "{} of {} cases differ:\n{}",
         failures.len(),
-        expected.len(),
+        runs.len(),
         failures.join("\n")
     );
+}
+
+#[test]
+fn aarch64_gives_the_bits_of_this_machine() {
+    check(&Machine {
+        target: Target::parse("aarch64", &[]).unwrap(),
+        compiler: "aarch64-linux-gnu-gcc",
+        runner: Some("qemu-aarch64-static"),
+    });
+}
+
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn x86_64_gives_the_bits_of_code_in_memory() {
+    check(&Machine {
+        target: Target::parse("x86_64", &[]).unwrap(),
+        compiler: "cc",
+        runner: None,
+    });
+}
+
+#[test]
+fn every_level_has_whole_objects() {
+    for level in ["x86-64-v2", "x86-64-v4"] {
+        let target = Target::parse("x86_64", &[level.to_owned()]).unwrap();
+        for run in runs() {
+            run.object(&target);
+        }
+    }
 }
