@@ -1,6 +1,6 @@
 //! Convolutions as contractions: plain, depthwise and transposed.
 
-use hla_ir::{DType, Diagnostic, Node};
+use hla_ir::{DType, Diagnostic, Node, NodeId};
 
 use super::arithmetic::{Arithmetic, WORD};
 use super::dense::{Batches, Dense, Weights};
@@ -34,11 +34,15 @@ pub(super) fn computes(cx: &Lowering<'_>, node: &Node) -> String {
     )
 }
 
-pub(super) fn conv2d(cx: &mut Lowering<'_>, node: &Node) -> Result<(), Diagnostic> {
+pub(super) fn conv2d(
+    cx: &mut Lowering<'_>,
+    node: &Node,
+    group: &[NodeId],
+) -> Result<(), Diagnostic> {
     let input = operand(cx, node, 0)?;
     let weight = operand(cx, node, 1)?;
     let bias = bias(cx, node, false)?;
-    let target = Target::of(cx, node)?;
+    let target = Target::of(cx, node, group)?;
     let arithmetic = dense_arithmetic(input.ty.dtype);
     let [stride_h, stride_w] = array(node, "stride")?;
     let [dilation_h, dilation_w] = array(node, "dilation")?;
@@ -62,7 +66,7 @@ pub(super) fn conv2d(cx: &mut Lowering<'_>, node: &Node) -> Result<(), Diagnosti
         1 => (1, kw * channels),
         _ => (kw, channels),
     };
-    let out_row = ow * columns * WORD;
+    let out_row = ow * columns;
     let axes = [
         Axis {
             extent: n,
@@ -77,10 +81,16 @@ pub(super) fn conv2d(cx: &mut Lowering<'_>, node: &Node) -> Result<(), Diagnosti
         Axis {
             extent: ow,
             input: stride_w * prepared.pixel,
-            output: columns * WORD,
+            output: columns,
         },
     ];
-    let tiling = Tiling::new(arithmetic, &axes, columns, Some(bias));
+    let tiling = Tiling::new(
+        arithmetic,
+        &axes,
+        columns,
+        Some(bias),
+        target.output.clone(),
+    );
     let taps = |count, input| Taps { count, input };
     let weights = Pack {
         arithmetic,
@@ -105,7 +115,7 @@ pub(super) fn conv2d(cx: &mut Lowering<'_>, node: &Node) -> Result<(), Diagnosti
         input: prepared.buffer,
         weights: pack(cx, node, weights),
         layout: Weights::Panels,
-        output: target.sums,
+        output: 0,
         taps: [
             taps(kh, dilation_h * prepared.row),
             taps(kw_taps, dilation_w * prepared.pixel),
@@ -117,11 +127,15 @@ pub(super) fn conv2d(cx: &mut Lowering<'_>, node: &Node) -> Result<(), Diagnosti
     Ok(())
 }
 
-pub(super) fn depthwise(cx: &mut Lowering<'_>, node: &Node) -> Result<(), Diagnostic> {
+pub(super) fn depthwise(
+    cx: &mut Lowering<'_>,
+    node: &Node,
+    group: &[NodeId],
+) -> Result<(), Diagnostic> {
     let input = operand(cx, node, 0)?;
     let weight = operand(cx, node, 1)?;
     let bias = bias(cx, node, false)?;
-    let target = Target::of(cx, node)?;
+    let target = Target::of(cx, node, group)?;
     let arithmetic = match dense_arithmetic(input.ty.dtype) {
         Arithmetic::F32 => Arithmetic::F32,
         _ => Arithmetic::I32,
@@ -172,7 +186,7 @@ pub(super) fn depthwise(cx: &mut Lowering<'_>, node: &Node) -> Result<(), Diagno
             None => cx.run(widened),
         }
     }
-    let out_row = ow * columns * WORD;
+    let out_row = ow * columns;
     let axes = [
         Axis {
             extent: n,
@@ -187,16 +201,21 @@ pub(super) fn depthwise(cx: &mut Lowering<'_>, node: &Node) -> Result<(), Diagno
         Axis {
             extent: ow,
             input: stride_w * prepared.pixel,
-            output: columns * WORD,
+            output: columns,
         },
     ];
     cx.run(Depthwise {
         computes: computes(cx, node),
-        tiling: Tiling::new(arithmetic, &axes, columns, Some(bias)),
+        tiling: Tiling::new(
+            arithmetic,
+            &axes,
+            columns,
+            Some(bias),
+            target.output.clone(),
+        ),
         input: prepared.buffer,
         weights,
         weight_stride: stored * WORD,
-        output: target.sums,
         taps: [
             Taps {
                 count: kh,
@@ -213,11 +232,15 @@ pub(super) fn depthwise(cx: &mut Lowering<'_>, node: &Node) -> Result<(), Diagno
 }
 
 /// A transposed convolution is a plain one for each pair of phases.
-pub(super) fn transposed(cx: &mut Lowering<'_>, node: &Node) -> Result<(), Diagnostic> {
+pub(super) fn transposed(
+    cx: &mut Lowering<'_>,
+    node: &Node,
+    group: &[NodeId],
+) -> Result<(), Diagnostic> {
     let input = operand(cx, node, 0)?;
     let weight = operand(cx, node, 1)?;
     let bias = bias(cx, node, true)?;
-    let target = Target::of(cx, node)?;
+    let target = Target::of(cx, node, group)?;
     let arithmetic = dense_arithmetic(input.ty.dtype);
     let stride: [u64; 2] = array(node, "stride")?;
     let out_pad = node.attrs.i64s("out_pad").unwrap_or_default();
@@ -242,7 +265,7 @@ pub(super) fn transposed(cx: &mut Lowering<'_>, node: &Node) -> Result<(), Diagn
             channels,
         },
     )?;
-    let out_pixel = columns * WORD;
+    let out_pixel = columns;
     let out_row = ow * out_pixel;
     let size = weight.ty.dtype.bytes() as u64;
     let pairs = rows
@@ -264,7 +287,13 @@ pub(super) fn transposed(cx: &mut Lowering<'_>, node: &Node) -> Result<(), Diagn
             axis(row, prepared.row, rows.step * out_row),
             axis(col, prepared.pixel, cols.step * out_pixel),
         ];
-        let tiling = Tiling::new(arithmetic, &axes, columns, Some(bias));
+        let tiling = Tiling::new(
+            arithmetic,
+            &axes,
+            columns,
+            Some(bias),
+            target.output.clone(),
+        );
         let first_tap = (row.kernel * kw + col.kernel) * channels;
         let step_h = -((rows.step * kw * channels) as i64);
         let step_w = -((cols.step * channels) as i64);
@@ -300,7 +329,7 @@ pub(super) fn transposed(cx: &mut Lowering<'_>, node: &Node) -> Result<(), Diagn
             input: prepared.buffer.at(from),
             weights,
             layout: Weights::Panels,
-            output: target.sums.at(to),
+            output: to,
             taps: [
                 Taps {
                     count: row.taps,

@@ -30,7 +30,7 @@ pub(super) enum Weights {
 }
 
 /// Contractions of the same extents with inputs and weights of their own: how many, and how far
-/// apart in bytes.
+/// apart, in bytes and in elements of the output.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Batches {
     pub count: u64,
@@ -58,7 +58,8 @@ pub(super) struct Dense {
     pub input: Buffer,
     pub weights: Buffer,
     pub layout: Weights,
-    pub output: Buffer,
+    /// Element of the output where the first pixel's columns begin.
+    pub output: u64,
     /// Outer loops of the sum.
     pub taps: [Taps; 2],
     /// Words of the innermost loop, contiguous in the input.
@@ -200,13 +201,13 @@ impl EmitKernel for Dense {
         let (begin, end) = (k.begin(), k.end());
         let input = k.address(self.input);
         let weights = k.address(self.weights);
-        let output = k.address(self.output);
         let extents = [self.batches.count, self.tiling.panels(), self.chunks()].map(|e| e as i64);
         k.for_range(begin, end, 1, |k, item| {
             let place = k.unravel(item, &extents);
             let input = k.index(input, place[0], self.batches.input as i64);
             let weights = k.index(weights, place[0], self.batches.weights as i64);
-            let output = k.index(output, place[0], self.batches.output as i64);
+            let output = k.scale(place[0], self.batches.output as i64);
+            let output = k.offset(output, self.output as i64);
             let column = self.tiling.column(k, place[1]);
             let panel = self.panel(k, weights, place[1], column);
             let from = k.scale(place[2], self.chunk() as i64);
@@ -234,6 +235,8 @@ impl EmitKernel for Dense {
         };
         let tile = self.tiling.tile;
         let strategy = format!("{lanes}, tiles of {} x {}", tile.pixels, tile.columns());
-        KernelReport::new(self.computes.clone(), strategy)
+        let mut report = KernelReport::new(self.computes.clone(), strategy);
+        report.notes.extend(self.tiling.output.describe());
+        report
     }
 }

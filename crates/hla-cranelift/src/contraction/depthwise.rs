@@ -21,7 +21,6 @@ pub(super) struct Depthwise {
     pub weights: Buffer,
     /// Bytes from the weights of a tap to those of the next.
     pub weight_stride: u64,
-    pub output: Buffer,
     /// Rows and columns of the window.
     pub taps: [Taps; 2],
 }
@@ -89,7 +88,7 @@ impl EmitKernel for Depthwise {
         let (begin, end) = (k.begin(), k.end());
         let input = k.address(self.input);
         let weights = k.address(self.weights);
-        let output = k.address(self.output);
+        let output = k.int(0);
         k.for_range(begin, end, 1, |k, tile| {
             k.repeat(self.tiling.panels() as i64, 1, |k, panel| {
                 let column = self.tiling.column(k, panel);
@@ -113,6 +112,8 @@ impl EmitKernel for Depthwise {
             tile.pixels,
             tile.columns()
         );
-        KernelReport::new(self.computes.clone(), strategy)
+        let mut report = KernelReport::new(self.computes.clone(), strategy);
+        report.notes.extend(self.tiling.output.describe());
+        report
     }
 }

@@ -1,6 +1,6 @@
 //! The matrix product as a contraction: rows of `a` are pixels, columns of `b` are columns.
 
-use hla_ir::{Diagnostic, Node};
+use hla_ir::{Diagnostic, Node, NodeId};
 
 use super::arithmetic::{Arithmetic, WORD};
 use super::convolution::{computes, dense_arithmetic};
@@ -14,10 +14,14 @@ use crate::lower::Lowering;
 /// as much as it saves.
 const PACK_ROWS: u64 = 8;
 
-pub(super) fn lower(cx: &mut Lowering<'_>, node: &Node) -> Result<(), Diagnostic> {
+pub(super) fn lower(
+    cx: &mut Lowering<'_>,
+    node: &Node,
+    group: &[NodeId],
+) -> Result<(), Diagnostic> {
     let a = operand(cx, node, 0)?;
     let b = operand(cx, node, 1)?;
-    let target = Target::of(cx, node)?;
+    let target = Target::of(cx, node, group)?;
     let arithmetic = dense_arithmetic(a.ty.dtype);
     let [count, rows, depth] = extents(&a.ty.shape);
     let [_, _, columns] = extents(&b.ty.shape);
@@ -39,9 +43,9 @@ pub(super) fn lower(cx: &mut Lowering<'_>, node: &Node) -> Result<(), Diagnostic
     let axis = Axis {
         extent: rows,
         input: prepared.row,
-        output: columns * WORD,
+        output: columns,
     };
-    let tiling = Tiling::new(arithmetic, &[axis], columns, None);
+    let tiling = Tiling::new(arithmetic, &[axis], columns, None, target.output.clone());
     let width = tiling.tile.columns();
     let in_place = arithmetic == Arithmetic::F32
         && cx.constant(node, 1).is_none()
@@ -78,12 +82,12 @@ pub(super) fn lower(cx: &mut Lowering<'_>, node: &Node) -> Result<(), Diagnostic
             count,
             input: prepared.batch,
             weights: stride,
-            output: rows * columns * WORD,
+            output: rows * columns,
         },
         input: prepared.buffer,
         weights,
         layout,
-        output: target.sums,
+        output: 0,
         taps: [one, one],
         run: arithmetic.words_of(depth),
     };

@@ -2,6 +2,7 @@
 //!
 //! - [`convolution`], [`matmul`]: from ops to kernels; [`phases`] takes transposed convolutions apart;
 //! - [`operands`]: what the kernels read and write: [`pad`] copies inputs, [`pack`] weights;
+//! - [`output`]: where sums go, elementwise ops that follow included;
 //! - [`dense`] and [`depthwise`]: the kernels that multiply, over tiles ([`tile`]) of words
 //!   ([`arithmetic`]).
 //!
@@ -15,25 +16,32 @@ mod dense;
 mod depthwise;
 mod matmul;
 mod operands;
+mod output;
 mod pack;
 mod pad;
 mod phases;
 mod tile;
 
-use hla_ir::{Diagnostic, Node, Op};
+use hla_ir::{Diagnostic, Node, NodeId, Op};
 
 use crate::lower::Lowering;
+pub(crate) use output::can_follow;
 
-/// Adds the kernels of a contraction.
-pub(crate) fn lower(cx: &mut Lowering<'_>, node: &Node) -> Result<(), Diagnostic> {
+/// Adds the kernels of a contraction and of a group of nodes that [`can_follow`] it, which may be
+/// empty.
+pub(crate) fn lower(
+    cx: &mut Lowering<'_>,
+    node: &Node,
+    group: &[NodeId],
+) -> Result<(), Diagnostic> {
     if cx.function.tensor_ty(node.result()).elements() == 0 {
         return cx.result(node, 0).map(drop);
     }
     match node.op {
-        Op::Conv2d => convolution::conv2d(cx, node),
-        Op::DepthwiseConv2d => convolution::depthwise(cx, node),
-        Op::TransposeConv2d => convolution::transposed(cx, node),
-        Op::MatMul => matmul::lower(cx, node),
+        Op::Conv2d => convolution::conv2d(cx, node, group),
+        Op::DepthwiseConv2d => convolution::depthwise(cx, node, group),
+        Op::TransposeConv2d => convolution::transposed(cx, node, group),
+        Op::MatMul => matmul::lower(cx, node, group),
         _ => Err(cx.unsupported(node)),
     }
 }

@@ -1,14 +1,16 @@
 //! Operands and results of contractions as their kernels want them.
 
 use hla_ir::types::MAX_ELEMENTS;
-use hla_ir::{DType, Diagnostic, Layout, Node, Tensor};
+use hla_ir::{DType, Diagnostic, Layout, Node, NodeId, Tensor};
 
 use super::arithmetic::Arithmetic;
+use super::output::Output;
 use super::pack::Pack;
 use super::pad::Pad;
 use super::tile::Bias;
 use crate::kernel::{Buffer, View};
 use crate::lower::Lowering;
+use crate::map::Chain;
 
 /// The array attribute of a node, none of whose entries is negative.
 pub(super) fn array<const N: usize>(node: &Node, name: &str) -> Result<[u64; N], Diagnostic> {
@@ -85,20 +87,28 @@ pub(super) fn bias(cx: &mut Lowering<'_>, node: &Node, first: bool) -> Result<Bi
     })
 }
 
-/// Where sums are stored, and the result if it has another element type.
+/// Where sums go, and the result if it is narrower than they are.
 pub(super) struct Target {
-    pub sums: Buffer,
+    pub output: Output,
     narrow: Option<(View, View)>,
 }
 
 impl Target {
-    /// The place for the result of a node.
-    pub fn of(cx: &mut Lowering<'_>, node: &Node) -> Result<Target, Diagnostic> {
+    /// The place for the result of a node, or of the group that follows it.
+    pub fn of(cx: &mut Lowering<'_>, node: &Node, group: &[NodeId]) -> Result<Target, Diagnostic> {
+        if let Some(&last) = group.last() {
+            let chain = Chain::of(cx, group, Some(node.result()))?;
+            let result = cx.result(cx.function.node(last), 0)?;
+            return Ok(Target {
+                output: Output::fused(&result, chain),
+                narrow: None,
+            });
+        }
         let result = cx.result(node, 0)?;
         refuse_planar(node, &result)?;
         if !matches!(result.ty.dtype, DType::F16 | DType::BF16) {
             return Ok(Target {
-                sums: result.buffer,
+                output: Output::plain(result.buffer, result.ty.dtype),
                 narrow: None,
             });
         }
@@ -106,7 +116,7 @@ impl Target {
         ty.dtype = DType::F32;
         let wide = View::row_major(cx.temp(ty.bytes() as u64), ty);
         Ok(Target {
-            sums: wide.buffer,
+            output: Output::plain(wide.buffer, DType::F32),
             narrow: Some((wide, result)),
         })
     }

@@ -6,9 +6,11 @@
 use cranelift_codegen::ir::{InstBuilder, Value};
 
 use super::arithmetic::{Arithmetic, LANES, WORD};
+use super::output::Output;
 use crate::kernel::{Buffer, KernelBuilder};
 
-/// One dimension of the pixels: extent, and distances in bytes.
+/// One dimension of the pixels: extent, and distances, in bytes of the input and in elements of the
+/// output.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Axis {
     pub extent: u64,
@@ -68,9 +70,11 @@ pub(super) struct Tiling {
     pub columns: u64,
     pub tile: Tile,
     pub bias: Option<Bias>,
+    pub output: Output,
 }
 
-/// The addresses of a tile's pixels: of each, or of the first where the others follow evenly.
+/// Where a tile's pixels are, in the input by address and in the output by element: each, or the
+/// first where the others follow evenly.
 pub(super) struct Pixels {
     input: Vec<Value>,
     output: Vec<Value>,
@@ -96,17 +100,24 @@ impl Pixels {
         }
     }
 
-    fn output(&self, pixel: u64) -> (Value, i32) {
+    /// Element of the output where a pixel's columns begin.
+    fn output(&self, k: &mut KernelBuilder<'_>, pixel: u64) -> Value {
         match self.output[..] {
-            [address] => (address, (pixel * self.output_step) as i32),
-            _ => (self.output[pixel as usize], 0),
+            [first] => k.offset(first, (pixel * self.output_step) as i64),
+            _ => self.output[pixel as usize],
         }
     }
 }
 
 impl Tiling {
     /// Divides pixels, whose dimensions are merged where they lie as one.
-    pub fn new(arithmetic: Arithmetic, axes: &[Axis], columns: u64, bias: Option<Bias>) -> Tiling {
+    pub fn new(
+        arithmetic: Arithmetic,
+        axes: &[Axis],
+        columns: u64,
+        bias: Option<Bias>,
+        output: Output,
+    ) -> Tiling {
         let mut pixels: Vec<Axis> = Vec::new();
         for &axis in axes.iter().filter(|a| a.extent != 1) {
             match pixels.last_mut() {
@@ -127,6 +138,7 @@ impl Tiling {
             columns,
             tile: Tile::of(count, columns),
             bias,
+            output,
         }
     }
 
@@ -151,7 +163,7 @@ impl Tiling {
         at_most(k, column, self.columns.saturating_sub(self.tile.columns()))
     }
 
-    /// Addresses of the pixels of a tile.
+    /// The pixels of a tile, whose input begins at an address and output at an element.
     pub fn addresses(
         &self,
         k: &mut KernelBuilder<'_>,
@@ -166,8 +178,8 @@ impl Tiling {
             input: 0,
             output: 0,
         });
-        // The steps become offsets of instructions, beside those of a few words.
-        let near = inner.input.max(inner.output) < 1 << 24;
+        // The step becomes an offset of instructions, beside those of a few words.
+        let near = inner.input < 1 << 24;
         let even =
             near && (self.pixels.len() <= 1 || inner.extent.is_multiple_of(self.tile.pixels));
         let extents: Vec<i64> = self.pixels.iter().map(|a| a.extent as i64).collect();
@@ -249,23 +261,15 @@ impl Tiling {
             _ => None,
         };
         for (pixel, row) in sums.chunks_exact(self.tile.vectors as usize).enumerate() {
-            let (address, step) = pixels.output(pixel as u64);
-            let address = k.index(address, column, WORD as i64);
+            let first = pixels.output(k, pixel as u64);
             for (vector, &sum) in row.iter().enumerate() {
                 let sum = match &bias {
                     Some(bias) => self.arithmetic.add(k, sum, bias[vector]),
                     None => sum,
                 };
-                let offset = |lane: u64| step + ((vector as u64 * LANES + lane) * WORD) as i32;
+                let column = k.offset(column, (vector as u64 * LANES) as i64);
                 let lanes = self.lanes(vector as u64);
-                if lanes == LANES {
-                    k.write(sum, address, offset(0));
-                    continue;
-                }
-                for lane in 0..lanes {
-                    let value = k.b.ins().extractlane(sum, lane as u8);
-                    k.write(value, address, offset(lane));
-                }
+                self.output.store(k, sum, first, column, lanes);
             }
         }
     }

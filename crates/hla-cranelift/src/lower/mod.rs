@@ -113,6 +113,9 @@ pub(crate) fn lower(
         cx.step += 1;
         match &group[..] {
             [single] => cx.lower_node(*single)?,
+            [first, rest @ ..] if !function.node(*first).op.def().elementwise => {
+                crate::contraction::lower(&mut cx, function.node(*first), rest)?;
+            }
             _ => crate::map::lower(&mut cx, &group)?,
         }
     }
@@ -132,7 +135,7 @@ impl<'a> Lowering<'a> {
             Op::Identity if Layout::of(&node.attrs) == Ok(Layout::RowMajor) => self.alias(node),
             Op::TernaryConv2d | Op::TernaryMatMul => crate::ternary::lower(self, node),
             Op::Conv2d | Op::DepthwiseConv2d | Op::TransposeConv2d | Op::MatMul => {
-                crate::contraction::lower(self, node)
+                crate::contraction::lower(self, node, &[])
             }
             Op::Transpose
             | Op::Concat

@@ -1,91 +1,50 @@
 //! The kernel of a fused elementwise chain.
 
 use cranelift_codegen::ir::{InstBuilder, Value};
-use hla_ir::{Attrs, DType, Diagnostic, Layout, Op};
+use hla_ir::{Diagnostic, Layout};
 
+use super::chain::Chain;
 use super::nest::Nest;
-use super::ops;
 use crate::kernel::{EmitKernel, KernelBuilder, KernelReport, View, Width};
 
 /// Elements of one item, if there is only one loop.
 const CHUNK: i64 = 4096;
 
-/// Where an operand of a step comes from.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub(super) enum Source {
-    /// Input number i of the kernel.
-    Input(usize),
-    /// The result of an earlier step.
-    Step(usize),
-    /// The same number everywhere.
-    Constant(DType, f64),
-}
-
-/// A value that the kernel reads.
-pub(super) struct Input {
-    view: View,
-}
-
-impl Input {
-    pub fn new(view: View) -> Input {
-        Input { view }
-    }
-}
-
-/// One op of the chain.
-pub(super) struct Step {
-    pub op: Op,
-    pub attrs: Attrs,
-    pub args: Vec<Source>,
-    /// Element type of the first operand.
-    pub from: DType,
-    /// Element type of the result.
-    pub to: DType,
-}
-
 /// A chain of elementwise ops from inputs to one result.
 pub(super) struct MapKernel {
-    inputs: Vec<Input>,
-    steps: Vec<Step>,
+    chain: Chain,
     result: View,
     nest: Nest,
     width: Width,
     /// How many of the outer loops are the parallel dimension.
     item_dims: usize,
-    computes: String,
 }
 
 impl MapKernel {
-    pub fn new(inputs: Vec<Input>, steps: Vec<Step>, result: View, computes: String) -> MapKernel {
-        let operands: Vec<&View> = inputs.iter().map(|i| &i.view).collect();
+    pub fn new(chain: Chain, result: View) -> MapKernel {
+        let operands: Vec<&View> = chain.inputs.iter().collect();
         let nest = Nest::new(&operands, &result);
-        let last = inputs.len();
-        // Vectors need every operand dense or fixed, and elements of at most 32 bits.
-        let regular = inputs
+        let last = operands.len();
+        // Vectors need every operand dense or fixed.
+        let regular = operands
             .iter()
             .enumerate()
-            .all(|(i, n)| nest.is_fixed(i) || nest.is_dense(i, n.view.element().bytes()));
-        let narrow = |d: DType| d.bytes() <= 4;
+            .all(|(i, v)| nest.is_fixed(i) || nest.is_dense(i, v.element().bytes()));
         let wide = regular
             && nest.is_dense(last, result.element().bytes())
             && nest.inner().extent >= 4
-            && inputs.iter().all(|i| narrow(i.view.ty.dtype))
-            && steps
-                .iter()
-                .all(|s| narrow(s.from) && narrow(s.to) && ops::is_wide(s));
+            && chain.is_wide();
         let item_dims = match result.layout {
             Layout::RowMajor => nest.dims.len() - 1,
             // A plane is an item: its halo is written with it.
             Layout::Planar { .. } => nest.plane_dims,
         };
         MapKernel {
-            inputs,
-            steps,
+            chain,
             result,
             nest,
             width: if wide { Width::Four } else { Width::One },
             item_dims,
-            computes,
         }
     }
 
@@ -104,10 +63,10 @@ impl MapKernel {
 
     /// Computes the elements `start..end` of the innermost loop, rows beginning at `bases`.
     fn row(&self, k: &mut KernelBuilder<'_>, bases: &[Value], start: Value, end: Value) {
-        let last = self.inputs.len();
+        let last = self.chain.inputs.len();
         let fixed: Vec<Option<Value>> = (0..last)
             .map(|i| {
-                let view = &self.inputs[i].view;
+                let view = &self.chain.inputs[i];
                 self.nest
                     .is_fixed(i)
                     .then(|| k.load_lanes(view.element(), Width::One, bases[i], false))
@@ -145,36 +104,27 @@ impl MapKernel {
     ) {
         let inner = self.nest.inner();
         let loaded: Vec<Value> = self
+            .chain
             .inputs
             .iter()
             .enumerate()
             .map(|(n, input)| match fixed[n] {
-                Some(scalar) => k.splat(width.ty(input.view.ty.dtype), scalar),
+                Some(scalar) => k.splat(width.ty(input.ty.dtype), scalar),
                 None => {
                     let at = k.index(bases[n], i, inner.strides[n]);
-                    k.load_lanes(input.view.element(), width, at, false)
+                    k.load_lanes(input.element(), width, at, false)
                 }
             })
             .collect();
-        let mut results: Vec<Value> = Vec::with_capacity(self.steps.len());
-        for step in &self.steps {
-            let args: Vec<Value> = step
-                .args
-                .iter()
-                .map(|arg| match *arg {
-                    Source::Input(n) => loaded[n],
-                    Source::Step(n) => results[n],
-                    Source::Constant(dtype, value) => ops::constant(k, width, dtype, value),
-                })
-                .collect();
-            results.push(ops::emit(k, step, &args, width));
-        }
+        let Some(result) = self.chain.emit(k, width, None, &loaded) else {
+            return;
+        };
         let at = k.index(
-            bases[self.inputs.len()],
+            bases[self.chain.inputs.len()],
             i,
-            inner.strides[self.inputs.len()],
+            inner.strides[self.chain.inputs.len()],
         );
-        k.store_lanes(self.result.element(), width, results[results.len() - 1], at);
+        k.store_lanes(self.result.element(), width, result, at);
     }
 
     /// The loops between the items and the innermost one.
@@ -214,9 +164,9 @@ fn advance(k: &mut KernelBuilder<'_>, bases: &[Value], i: Value, strides: &[i64]
 
 impl EmitKernel for MapKernel {
     fn name(&self) -> String {
-        let op = self.steps.last().map_or("copy", |s| s.op.def().name);
+        let op = self.chain.steps.last().map_or("copy", |s| s.op.def().name);
         let op = op.split('.').next_back().unwrap_or(op);
-        match self.steps.len() {
+        match self.chain.steps.len() {
             1 => format!("map_{op}"),
             n => format!("map_{op}_{n}"),
         }
@@ -239,9 +189,10 @@ impl EmitKernel for MapKernel {
 
     fn emit(&self, k: &mut KernelBuilder<'_>) -> Result<(), Diagnostic> {
         let mut bases: Vec<Value> = self
+            .chain
             .inputs
             .iter()
-            .map(|i| k.address(i.view.origin()))
+            .map(|i| k.address(i.origin()))
             .collect();
         bases.push(k.address(self.result.origin()));
         let (begin, end) = (k.begin(), k.end());
@@ -283,6 +234,9 @@ impl EmitKernel for MapKernel {
             Width::Four => "vector map",
             Width::One => "scalar map",
         };
-        KernelReport::new(format!("{} → {}", self.computes, self.result.ty), strategy)
+        KernelReport::new(
+            format!("{} → {}", self.chain.computes, self.result.ty),
+            strategy,
+        )
     }
 }

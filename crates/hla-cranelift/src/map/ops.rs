@@ -2,15 +2,15 @@
 
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::{InstBuilder, Value, types};
-use hla_ir::{DType, Op};
+use hla_ir::{Attrs, DType, Op};
 
-use super::kernel::Step;
+use super::chain::Step;
 use crate::kernel::{KernelBuilder, Width};
 use crate::math;
 
 /// Whether an op can be computed on several lanes; all can but one that needs 64-bit products.
-pub(super) fn is_wide(step: &Step) -> bool {
-    step.op != Op::Mul || step.attrs.i64("shift").unwrap_or(0) == 0
+pub(super) fn is_wide(op: Op, attrs: &Attrs) -> bool {
+    op != Op::Mul || attrs.i64("shift").unwrap_or(0) == 0
 }
 
 /// A constant of a dtype in lanes.
