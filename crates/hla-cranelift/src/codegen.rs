@@ -142,6 +142,7 @@ impl Generator<'_> {
             reports.push(KernelReport {
                 symbol,
                 items: kernel.parallel_items(),
+                shared: letter == "k" && is_shared(kernel.as_ref()),
                 ..kernel.describe()
             });
         }
@@ -257,7 +258,7 @@ impl Generator<'_> {
             let callee = self.module.declare_func_in_func(id, b.func);
             let items = kernel.parallel_items();
             let count = b.ins().iconst(types::I64, items as i64);
-            if items <= kernel.grain() {
+            if !is_shared(kernel.as_ref()) {
                 let begin = b.ins().iconst(types::I64, 0);
                 b.ins().call(callee, &[table, begin, count]);
                 continue;
@@ -288,6 +289,11 @@ impl Generator<'_> {
         self.define(id, &symbol)?;
         Ok(id)
     }
+}
+
+/// Whether a kernel has more items than are worth one thread.
+fn is_shared(kernel: &dyn EmitKernel) -> bool {
+    kernel.parallel_items() > kernel.grain()
 }
 
 /// Opens the entry block; gives the parameters.

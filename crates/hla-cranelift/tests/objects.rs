@@ -7,6 +7,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
+use std::sync::LazyLock;
 
 use hla_cranelift::{CodegenOptions, Target, compile, jit};
 use hla_ir::Tensor;
@@ -128,6 +129,9 @@ struct Run {
     expected: Vec<Tensor>,
 }
 
+/// The suite with its results on this machine.
+static RUNS: LazyLock<Vec<Run>> = LazyLock::new(runs);
+
 impl Run {
     fn options(&self) -> CodegenOptions {
         CodegenOptions {
@@ -217,8 +221,8 @@ fn runs() -> Vec<Run> {
 }
 
 fn check(machine: &Machine) {
-    let runs = runs();
-    let failures = differences(machine, &runs);
+    let runs = &*RUNS;
+    let failures = differences(machine, runs);
     assert!(
         failures.is_empty(),
         "{} of {} cases differ:\n{}",
@@ -251,7 +255,7 @@ fn x86_64_gives_the_bits_of_code_in_memory() {
 fn every_level_has_whole_objects() {
     for level in ["x86-64-v2", "x86-64-v4"] {
         let target = Target::parse("x86_64", &[level.to_owned()]).unwrap();
-        for run in runs() {
+        for run in &*RUNS {
             run.object(&target);
         }
     }

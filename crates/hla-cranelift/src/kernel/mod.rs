@@ -101,6 +101,8 @@ pub struct KernelReport {
     pub strategy: String,
     /// Extent of the parallel dimension; the driver fills it in.
     pub items: u64,
+    /// Whether it is large enough to be shared among threads; the driver fills it in.
+    pub shared: bool,
     /// Bytes of state it reads.
     pub state_bytes: u64,
     /// Whether it claims that no instruction of its inner loops multiplies.
