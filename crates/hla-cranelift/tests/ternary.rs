@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use hla_cranelift::{CodegenOptions, jit};
+use hla_cranelift::{CodegenOptions, TernaryStrategy, jit};
 use hla_ir::{Arg, Attrs, DType, Function, Location, Op, Tensor, TensorType, ValueId};
 use hla_runtime::ThreadPool;
 use proptest::prelude::*;
@@ -115,9 +115,29 @@ impl Layer {
 }
 
 /// Compiles, runs and compares a function.
-fn check(function: &Function, inputs: &[Tensor]) -> hla_cranelift::CompileReport {
+fn check(function: &Function, inputs: &[Tensor]) {
     let expected = hla_reference::evaluate(function, inputs).unwrap();
-    let program = jit(function, &CodegenOptions::default()).unwrap();
+    let strategies = [
+        None,
+        Some(TernaryStrategy::SparseAdd),
+        Some(TernaryStrategy::LookUpTable),
+    ];
+    for ternary in strategies {
+        let options = CodegenOptions {
+            ternary,
+            ..CodegenOptions::default()
+        };
+        check_with(function, inputs, &expected, &options);
+    }
+}
+
+fn check_with(
+    function: &Function,
+    inputs: &[Tensor],
+    expected: &[Tensor],
+    options: &CodegenOptions,
+) {
+    let program = jit(function, options).unwrap();
     let alone = program.run(inputs, None).unwrap();
     for (expected, computed) in expected.iter().zip(&alone) {
         if expected == computed {
@@ -129,7 +149,7 @@ fn check(function: &Function, inputs: &[Tensor]) -> hla_cranelift::CompileReport
             .collect();
         let i = wrong[0];
         panic!(
-            "{}: {} of {} elements differ; the first, {i}, is {} but should be {}",
+            "{} {options:?}: {} of {} elements differ; the first, {i}, is {} but should be {}",
             function.name,
             wrong.len(),
             e.len(),
@@ -139,17 +159,10 @@ fn check(function: &Function, inputs: &[Tensor]) -> hla_cranelift::CompileReport
     }
     let pool = ThreadPool::new(3).unwrap();
     assert_eq!(alone, program.run(inputs, Some(&pool)).unwrap());
-    program.report().clone()
 }
 
 /// One layer over an input, with a residual of a type or none.
-fn single(
-    input: &[usize],
-    dtype: DType,
-    layer: Layer,
-    residual: Option<DType>,
-    seed: u64,
-) -> hla_cranelift::CompileReport {
+fn single(input: &[usize], dtype: DType, layer: Layer, residual: Option<DType>, seed: u64) {
     let mut random = Random(seed);
     let mut f = Function::new("single");
     let mut probe = Function::new("probe");
@@ -170,7 +183,7 @@ fn single(
     f.results = vec![y];
     let mut inputs = vec![random.tensor(input, dtype)];
     inputs.extend(residual.map(|dtype| random.tensor(&shape, dtype)));
-    check(&f, &inputs)
+    check(&f, &inputs);
 }
 
 fn dtypes() -> impl Strategy<Value = DType> {
@@ -208,7 +221,7 @@ proptest! {
 
     #[test]
     fn products(
-        batch in 1usize..3, rows in 1usize..40, depth in 0usize..80, columns in 1usize..30,
+        batch in 1usize..3, rows in 1usize..40, depth in 0usize..80, columns in 1usize..100,
         zeros in 0i64..11, dtype in dtypes(), to in dtypes(),
         residual in proptest::option::of(dtypes()), seed in any::<u64>(),
     ) {
@@ -279,6 +292,39 @@ fn sums_do_not_overflow() {
                 let (row, column) = (i / 6, i / 2 % 3);
                 let taps = [2.0, 3.0, 2.0][row] * [2.0, 3.0, 2.0][column] * 1200.0;
                 assert_eq!(*sum, taps * activation as f32 * sign as f32, "{i}");
+            }
+        }
+    }
+}
+
+/// The same for products, by either strategy: all weights of one sign, and of both in turn.
+#[test]
+fn sums_of_products_do_not_overflow() {
+    let depth = 10_801;
+    for strategy in [TernaryStrategy::SparseAdd, TernaryStrategy::LookUpTable] {
+        for activation in [127.0, -128.0] {
+            for weights in [[1, 1], [-1, -1], [1, -1]] {
+                let mut f = Function::new("overflow");
+                let ty = TensorType::new([1, 2, depth], DType::I8);
+                let x = f.add_arg(Arg::new(ty.clone()));
+                let trits: Vec<i64> = (0..3 * depth).map(|i| weights[i % depth % 2]).collect();
+                let ty_weight = TensorType::new([3, depth], DType::I8);
+                let at = Location::unknown;
+                let weight = f.constant(Tensor::from_i64s(ty_weight, &trits).unwrap(), at());
+                let one = f.constant(Tensor::from_f32s([3], &[1.0; 3]).unwrap(), at());
+                let zero = f.constant(Tensor::from_f32s([3], &[0.0; 3]).unwrap(), at());
+                let operands = [x, weight, one, zero];
+                let y = f.push(Op::TernaryMatMul, &operands, Attrs::new(), at());
+                f.results = vec![y.unwrap()];
+                let options = CodegenOptions {
+                    ternary: Some(strategy),
+                    ..CodegenOptions::default()
+                };
+                let program = jit(&f, &options).unwrap();
+                let input = Tensor::splat(ty, activation);
+                let out = program.run(&[input], None).unwrap()[0].to_f32s();
+                let count: i64 = trits[..depth].iter().sum();
+                assert_eq!(out, vec![(count as f64 * activation) as f32; 6]);
             }
         }
     }

@@ -6,7 +6,7 @@ use cranelift_codegen::ir::{InstBuilder, StackSlotData, StackSlotKind, Value, ty
 use hla_ir::DType;
 
 use super::geometry::Strided;
-use crate::kernel::{Buffer, KernelBuilder, READ};
+use crate::kernel::{Buffer, KernelBuilder, READ, WRITE};
 
 /// 1.5·2²³: adding it to an f32 of magnitude below 2²² leaves the number, rounded to nearest even,
 /// in the low bits of the sum.
@@ -63,6 +63,24 @@ pub(super) struct Tiles {
 pub(super) struct Channel {
     scale: Value,
     bias: Value,
+}
+
+/// Addresses of what single results need.
+pub(super) struct Places {
+    scale: Value,
+    bias: Value,
+    residual: Option<Value>,
+    out: Value,
+}
+
+/// One element as f32.
+fn load_f32(k: &mut KernelBuilder<'_>, element: DType, at: Value) -> Value {
+    let wide = match element {
+        DType::F32 => return k.read(types::F32, at, 0),
+        DType::I16 => k.b.ins().sload16(types::I32, READ, at, 0),
+        _ => k.b.ins().sload8(types::I32, READ, at, 0),
+    };
+    k.b.ins().fcvt_from_sint(types::F32, wide)
 }
 
 /// `bytes` bytes on the stack.
@@ -205,17 +223,7 @@ impl Epilogue {
                     k.write(value, to_at, 0);
                 },
                 |k, from_at, to_at| {
-                    let value = match from.element {
-                        DType::F32 => k.read(types::F32, from_at, 0),
-                        element => {
-                            let wide = if element == DType::I16 {
-                                k.b.ins().sload16(types::I32, READ, from_at, 0)
-                            } else {
-                                k.b.ins().sload8(types::I32, READ, from_at, 0)
-                            };
-                            k.b.ins().fcvt_from_sint(types::F32, wide)
-                        }
-                    };
+                    let value = load_f32(k, from.element, from_at);
                     k.write(value, to_at, 0);
                 },
             );
@@ -285,19 +293,16 @@ impl Epilogue {
         k.zero_fill(last[0], after);
     }
 
-    /// Scale, bias, residual and clamp of four neighbouring pixels; `at` is their position in the
-    /// block.
+    /// Scale, bias, residual and clamp of four sums.
     fn apply(
         &self,
         k: &mut KernelBuilder<'_>,
         channel: &Channel,
-        tiles: &Tiles,
         sum: Value,
-        at: i64,
+        residual: Option<Value>,
     ) -> Value {
         let mut y = k.fma(sum, channel.scale, channel.bias);
-        if let (Some((_, scale)), Some(tile)) = (&self.residual, tiles.residual) {
-            let residual = k.read_back(types::F32X4, tile, 4 * at as i32);
+        if let (Some((_, scale)), Some(residual)) = (&self.residual, residual) {
             let scale = k.f32_const(types::F32X4, *scale);
             y = k.fma(residual, scale, y);
         }
@@ -313,6 +318,64 @@ impl Epilogue {
             y = minimum(k, y, high);
         }
         y
+    }
+
+    /// Addresses of what single results need.
+    pub fn places(&self, k: &mut KernelBuilder<'_>) -> Places {
+        Places {
+            scale: k.address(self.scale),
+            bias: k.address(self.bias),
+            residual: self.residual.as_ref().map(|(r, _)| k.address(r.origin)),
+            out: k.address(self.out.origin),
+        }
+    }
+
+    /// Finishes one sum of a matrix product and stores the result.
+    pub fn finish_one(
+        &self,
+        k: &mut KernelBuilder<'_>,
+        places: &Places,
+        sum: Value,
+        row: Value,
+        column: Value,
+    ) {
+        let place = |k: &mut KernelBuilder<'_>, base: Value, at: &Strided| {
+            let base = k.index(base, row, at.strides[2]);
+            k.index(base, column, at.strides[3])
+        };
+        let lane =
+            |k: &mut KernelBuilder<'_>, x: Value| k.b.ins().scalar_to_vector(types::F32X4, x);
+        let parameter = |k: &mut KernelBuilder<'_>, base: Value| {
+            let at = k.index(base, column, 4);
+            let value = k.read(types::F32, at, 0);
+            lane(k, value)
+        };
+        let channel = Channel {
+            scale: parameter(k, places.scale),
+            bias: parameter(k, places.bias),
+        };
+        let residual = match (&self.residual, places.residual) {
+            (Some((from, _)), Some(base)) => {
+                let at = place(k, base, from);
+                let value = load_f32(k, from.element, at);
+                Some(lane(k, value))
+            }
+            _ => None,
+        };
+        let sum = lane(k, sum);
+        let y = self.apply(k, &channel, sum, residual);
+        let at = place(k, places.out, &self.out);
+        if self.is_float() {
+            let value = k.b.ins().extractlane(y, 0);
+            k.write(value, at, 0);
+            return;
+        }
+        let whole = self.round(k, y);
+        let value = k.b.ins().extractlane(whole, 0);
+        match self.out.element {
+            DType::I16 => k.b.ins().istore16(WRITE, value, at, 0),
+            _ => k.b.ins().istore8(WRITE, value, at, 0),
+        };
     }
 
     /// The integers nearest to four f32 of magnitude at most 127; a NaN gives 0.
@@ -343,7 +406,13 @@ impl Epilogue {
         let values: Vec<Value> = sums
             .iter()
             .enumerate()
-            .map(|(i, &sum)| self.apply(k, channel, tiles, sum, at + 4 * i as i64))
+            .map(|(i, &sum)| {
+                let position = (4 * (at + 4 * i as i64)) as i32;
+                let residual = tiles
+                    .residual
+                    .map(|tile| k.read_back(types::F32X4, tile, position));
+                self.apply(k, channel, sum, residual)
+            })
             .collect();
         if self.is_float() {
             for (i, &value) in values.iter().enumerate() {

@@ -3,12 +3,13 @@
 //! - [`geometry`]: the shape of a contraction and of its staged input; [`stage`]: the kernel that
 //!   stages it;
 //! - [`lists`]: the weights as lists of offsets, expanded from 2-bit codes by `NAME_init`;
-//! - [`sparse`]: the sums;
+//! - [`sparse`]: the sums by sparse addition; [`lut`]: those by look-up tables;
 //! - [`epilogue`]: scale, bias, residual, clamp, rounding and the output's layout.
 
 mod epilogue;
 mod geometry;
 mod lists;
+mod lut;
 mod sparse;
 mod stage;
 
@@ -17,10 +18,12 @@ use hla_ir::{DType, Diagnostic, Layout, Node, Op};
 use self::epilogue::Epilogue;
 use self::geometry::{Geometry, Stage, Strided};
 use self::lists::{ExpandKernel, ListPlan, tap_table};
+use self::lut::{ArrangeKernel, LutKernel, LutPlan, TableKernel};
 use self::sparse::{FAN_IN_LIMIT, SEGMENT_LIMIT, SparseKernel};
 use self::stage::StageKernel;
 use crate::kernel::{Buffer, View};
 use crate::lower::Lowering;
+use crate::options::TernaryStrategy;
 
 /// Scales below this keep every product with an integer sum finite: 2³¹·10²⁸ < 2¹²⁷.
 const LARGE: f32 = 1e28;
@@ -36,6 +39,8 @@ struct Weights {
 /// A ternary contraction.
 struct Contraction {
     geometry: Geometry,
+    /// Whether it is a matrix product.
+    matrix: bool,
     float: bool,
     input: Strided,
     weights: Weights,
@@ -45,7 +50,40 @@ struct Contraction {
 /// Adds the kernels of a ternary convolution or matrix product.
 pub(crate) fn lower(cx: &mut Lowering<'_>, node: &Node) -> Result<(), Diagnostic> {
     let contraction = Contraction::new(cx, node)?;
-    sparse_add(cx, node, contraction)
+    let look_up = match cx.options.ternary {
+        Some(TernaryStrategy::SparseAdd) => false,
+        Some(TernaryStrategy::LookUpTable) => contraction.can_look_up(),
+        _ => contraction.can_look_up() && contraction.prefers_look_up(),
+    };
+    if look_up {
+        look_up_table(cx, contraction);
+        Ok(())
+    } else {
+        sparse_add(cx, node, contraction)
+    }
+}
+
+/// Adds the kernels of the look-up table.
+fn look_up_table(cx: &mut Lowering<'_>, c: Contraction) {
+    let plan = LutPlan::new(&c.geometry, cx.target);
+    let codes = cx.state(plan.code_bytes());
+    cx.init(ArrangeKernel {
+        plan,
+        codes: c.weights.codes,
+        to: codes,
+    });
+    let tables = cx.temp(plan.table_bytes());
+    cx.run(TableKernel {
+        plan,
+        from: c.input,
+        to: tables,
+    });
+    cx.run(LutKernel {
+        plan,
+        tables,
+        codes,
+        epilogue: c.epilogue,
+    });
 }
 
 /// Adds the kernels of sparse addition.
@@ -107,6 +145,21 @@ fn too_large(node: &Node) -> Diagnostic {
 }
 
 impl Contraction {
+    /// Whether look-up tables can compute it: they are for matrix products of int8.
+    fn can_look_up(&self) -> bool {
+        self.matrix && self.input.element == DType::I8
+    }
+
+    /// Whether look-up tables are faster than sparse addition, which uses as many of 16 lanes as
+    /// there are rows. By measurement, an addition of 16 lanes takes about the time of the look-up
+    /// of 34 weights.
+    fn prefers_look_up(&self) -> bool {
+        let rows = self.geometry.output[1];
+        let trits = &self.weights.trits;
+        let non_zero = trits.iter().filter(|&&t| t != 0).count();
+        rows <= 16 && 34 * non_zero > rows * trits.len()
+    }
+
     fn new(cx: &mut Lowering<'_>, node: &Node) -> Result<Contraction, Diagnostic> {
         let input = cx.operand(node, 0)?;
         let weights = Weights::new(cx, node)?;
@@ -167,6 +220,7 @@ impl Contraction {
         };
         Ok(Contraction {
             geometry,
+            matrix,
             float,
             input: strided(&input),
             weights,

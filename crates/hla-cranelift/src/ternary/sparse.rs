@@ -160,17 +160,7 @@ impl SparseKernel {
     fn widen(&self, k: &mut KernelBuilder<'_>, both: Value, high: Value) -> [Value; 4] {
         let shifted = k.b.ins().ishl_imm_u(high, 8);
         let low = k.b.ins().isub(both, shifted);
-        let (low, high) = (k.cast(types::I8X16, low), k.cast(types::I8X16, high));
-        let interleave = |k: &mut KernelBuilder<'_>, first: u8| {
-            let mask: Vec<u8> = (0..4)
-                .flat_map(|i| [0, 1, 16, 17].map(|b| first + 2 * i + b))
-                .collect();
-            let mask = k.b.func.dfg.immediates.push(mask.into());
-            let words = k.b.ins().shuffle(low, high, mask);
-            k.cast(types::I16X8, words)
-        };
-        let words = [interleave(k, 0), interleave(k, 8)];
-        let [a, b] = words;
+        let [a, b] = interleave(k, low, high);
         [
             k.b.ins().swiden_low(a),
             k.b.ins().swiden_high(a),
@@ -224,6 +214,19 @@ impl SparseKernel {
             })
             .collect()
     }
+}
+
+/// The lanes of two vectors of 16-bit lanes in turn.
+pub(super) fn interleave(k: &mut KernelBuilder<'_>, low: Value, high: Value) -> [Value; 2] {
+    let (low, high) = (k.cast(types::I8X16, low), k.cast(types::I8X16, high));
+    [0, 8].map(|first| {
+        let mask: Vec<u8> = (0..4)
+            .flat_map(|i| [0, 1, 16, 17].map(|b| first + 2 * i + b))
+            .collect();
+        let mask = k.b.func.dfg.immediates.push(mask.into());
+        let words = k.b.ins().shuffle(low, high, mask);
+        k.cast(types::I16X8, words)
+    })
 }
 
 impl EmitKernel for SparseKernel {

@@ -1,0 +1,436 @@
+//! Look-up tables: matrix products of few rows of int8 activations, without a multiplication.
+//!
+//! A *step* is four inputs, a byte of packed codes for each output channel. Of two inputs x₀, x₁
+//! and a nibble of two codes there are sixteen combinations; for each the table of these inputs
+//! holds T = w₀·x₀ + w₁·x₁ + 256, from 0 to 512, as T >> 3 (at most 64) and T & 7, a byte each. One
+//! shuffle looks up the parts of sixteen output channels.
+//!
+//! The two T >> 3 of a step are added as bytes, at most 128. Pairs of neighbouring bytes then add
+//! up in 16-bit lanes as in [`super::sparse`]: a segment of 256 steps reaches at most 2¹⁵. The
+//! T & 7 add up as bytes for 16 steps, at most 16·2·7 = 224, then join 16-bit lanes. After each
+//! segment everything is added up in 32 bits.
+
+use cranelift_codegen::ir::{InstBuilder, Value, types};
+use hla_ir::Diagnostic;
+
+use super::epilogue::{Epilogue, stack};
+use super::geometry::{Geometry, Strided};
+use super::sparse::interleave;
+use crate::kernel::{Buffer, EmitKernel, KernelBuilder, KernelReport, READ};
+use crate::target::{Arch, Target};
+
+/// Inputs of a step.
+const INPUTS: usize = 4;
+/// Bytes of the tables of a step: for each pair of inputs T >> 3, then T & 7.
+const TABLE: usize = 64;
+/// Steps whose T & 7 fit a byte when added up.
+const CHUNK: i64 = 16;
+/// Steps whose T >> 3 fit 16 bits when added up.
+const SEGMENT: i64 = 256;
+/// What T exceeds the sum of a pair by.
+const EXCESS: i64 = 256;
+
+/// Extents of a product by look-up tables.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct LutPlan {
+    pub rows: usize,
+    pub depth: usize,
+    pub columns: usize,
+    /// Vectors of sixteen output channels that share a table while it is in registers.
+    pub vectors: usize,
+}
+
+impl LutPlan {
+    pub fn new(g: &Geometry, target: &Target) -> LutPlan {
+        LutPlan {
+            rows: g.output[1],
+            depth: g.in_channels,
+            columns: g.out_channels,
+            // As many as leave no accumulator to memory.
+            vectors: match target.arch() {
+                Arch::X86_64 => 2,
+                Arch::Aarch64 => 4,
+            },
+        }
+    }
+
+    fn steps(&self) -> usize {
+        self.depth.div_ceil(INPUTS)
+    }
+
+    /// Output channels of a block.
+    fn width(&self) -> usize {
+        16 * self.vectors
+    }
+
+    fn blocks(&self) -> usize {
+        self.columns.div_ceil(self.width())
+    }
+
+    /// Bytes of the rearranged codes.
+    pub fn code_bytes(&self) -> u64 {
+        (self.blocks() * self.steps() * self.width()) as u64
+    }
+
+    /// Bytes of the tables of all rows.
+    pub fn table_bytes(&self) -> u64 {
+        (self.rows * self.steps() * TABLE) as u64
+    }
+}
+
+/// Rearranges packed codes: for each block of output channels and each step, the bytes of the
+/// block's channels side by side; channels that do not exist have zero codes.
+pub(super) struct ArrangeKernel {
+    pub plan: LutPlan,
+    pub codes: Buffer,
+    pub to: Buffer,
+}
+
+impl EmitKernel for ArrangeKernel {
+    fn name(&self) -> String {
+        "ternary_arrange".to_owned()
+    }
+
+    fn parallel_items(&self) -> u64 {
+        self.plan.blocks() as u64
+    }
+
+    fn grain(&self) -> u64 {
+        1
+    }
+
+    fn emit(&self, k: &mut KernelBuilder<'_>) -> Result<(), Diagnostic> {
+        let plan = &self.plan;
+        let (steps, width) = (plan.steps() as i64, plan.width() as i64);
+        let codes = k.address(self.codes);
+        let to = k.address(self.to);
+        let (begin, end) = (k.begin(), k.end());
+        k.for_range(begin, end, 1, |k, block| {
+            let to = k.index(to, block, steps * width);
+            k.zero_fill(to, steps * width);
+            let first = k.scale(block, width);
+            let last = k.offset(first, width);
+            let all = k.int(plan.columns as i64);
+            let last = k.b.ins().smin(last, all);
+            let from = k.index(codes, first, steps);
+            k.for_range_carry(first, last, 1, &[from, to], |k, _, at| {
+                let zero = k.int(0);
+                let count = k.int(steps);
+                k.for_range_carry(zero, count, 1, &[at[0], at[1]], |k, _, at| {
+                    let byte = k.read(types::I8, at[0], 0);
+                    k.write(byte, at[1], 0);
+                    vec![k.offset(at[0], 1), k.offset(at[1], width)]
+                });
+                vec![k.offset(at[0], steps), k.offset(at[1], 1)]
+            });
+        });
+        Ok(())
+    }
+
+    fn describe(&self) -> KernelReport {
+        let plan = &self.plan;
+        let mut report = KernelReport::new(
+            format!("{} × {} packed codes", plan.columns, plan.depth),
+            "codes of neighbouring channels side by side",
+        );
+        report.state_bytes = plan.code_bytes();
+        report.notes.push(format!(
+            "{:.2} bits a weight",
+            8.0 * plan.code_bytes() as f64 / (plan.columns * plan.depth).max(1) as f64
+        ));
+        report
+    }
+}
+
+/// Builds the tables of each row of activations.
+pub(super) struct TableKernel {
+    pub plan: LutPlan,
+    pub from: Strided,
+    pub to: Buffer,
+}
+
+impl TableKernel {
+    /// The parts of T for all nibbles: T >> 3 and T & 7.
+    fn pair(&self, k: &mut KernelBuilder<'_>, x: [Value; 2]) -> [Value; 2] {
+        let words = |k: &mut KernelBuilder<'_>, lanes: [i16; 8]| {
+            let mut bytes = [0; 16];
+            for (b, lane) in bytes.chunks_exact_mut(2).zip(lanes) {
+                b.copy_from_slice(&lane.to_le_bytes());
+            }
+            k.vector_const(types::I16X8, bytes)
+        };
+        let [first, second] = x.map(|x| k.splat(types::I16X8, x));
+        // Entry n: the code n & 3 of the first input, n >> 2 of the second.
+        let masked = |k: &mut KernelBuilder<'_>, x: Value, lanes: [i16; 8]| {
+            let mask = words(k, lanes);
+            k.b.ins().band(x, mask)
+        };
+        let plus = masked(k, first, [0, -1, 0, 0, 0, -1, 0, 0]);
+        let minus = masked(k, first, [0, 0, -1, 0, 0, 0, -1, 0]);
+        let low = masked(k, second, [0, 0, 0, 0, -1, -1, -1, -1]);
+        let high = masked(k, second, [-1, -1, -1, -1, 0, 0, 0, 0]);
+        let excess = k.int_const(types::I16X8, EXCESS);
+        let base = k.b.ins().iadd(plus, excess);
+        let base = k.b.ins().isub(base, minus);
+        let halves = [k.b.ins().iadd(base, low), k.b.ins().isub(base, high)];
+        let upper = halves.map(|t| k.b.ins().ushr_imm_u(t, 3));
+        let seven = k.int_const(types::I16X8, 7);
+        let lower = halves.map(|t| k.b.ins().band(t, seven));
+        [upper, lower].map(|[a, b]| k.b.ins().unarrow(a, b))
+    }
+
+    fn step(&self, k: &mut KernelBuilder<'_>, from: Value, to: Value, inputs: usize) {
+        let zero = k.int_const(types::I16, 0);
+        let mut x = [zero; INPUTS];
+        for (i, x) in x.iter_mut().enumerate().take(inputs) {
+            let at = k.offset(from, i as i64 * self.from.strides[3]);
+            *x = k.b.ins().sload8(types::I16, READ, at, 0);
+        }
+        for pair in 0..2 {
+            let parts = self.pair(k, [x[2 * pair], x[2 * pair + 1]]);
+            for (i, part) in parts.into_iter().enumerate() {
+                k.write(part, to, (32 * pair + 16 * i) as i32);
+            }
+        }
+    }
+}
+
+impl EmitKernel for TableKernel {
+    fn name(&self) -> String {
+        "ternary_tables".to_owned()
+    }
+
+    fn parallel_items(&self) -> u64 {
+        self.plan.rows as u64
+    }
+
+    fn grain(&self) -> u64 {
+        (1 << 13) / self.plan.depth.max(1) as u64 + 1
+    }
+
+    fn emit(&self, k: &mut KernelBuilder<'_>) -> Result<(), Diagnostic> {
+        let plan = &self.plan;
+        let from = k.address(self.from.origin);
+        let to = k.address(self.to);
+        let (begin, end) = (k.begin(), k.end());
+        k.for_range(begin, end, 1, |k, row| {
+            let from = k.index(from, row, self.from.strides[2]);
+            let to = k.index(to, row, (plan.steps() * TABLE) as i64);
+            let zero = k.int(0);
+            let whole = k.int((plan.depth / INPUTS) as i64);
+            let at = k.for_range_carry(zero, whole, 1, &[from, to], |k, _, at| {
+                self.step(k, at[0], at[1], INPUTS);
+                vec![
+                    k.offset(at[0], INPUTS as i64 * self.from.strides[3]),
+                    k.offset(at[1], TABLE as i64),
+                ]
+            });
+            if !plan.depth.is_multiple_of(INPUTS) {
+                self.step(k, at[0], at[1], plan.depth % INPUTS);
+            }
+        });
+        Ok(())
+    }
+
+    fn describe(&self) -> KernelReport {
+        KernelReport::new(
+            format!("{} rows of {}", self.plan.rows, self.plan.depth),
+            "tables of the sums of two activations",
+        )
+    }
+}
+
+/// The main kernel: sums by look-up.
+pub(super) struct LutKernel {
+    pub plan: LutPlan,
+    pub tables: Buffer,
+    pub codes: Buffer,
+    pub epilogue: Epilogue,
+}
+
+impl LutKernel {
+    /// Adds one step to the accumulators of each vector: sums of T >> 3 for both bytes of a lane,
+    /// for the upper byte, and of T & 7.
+    fn step(
+        &self,
+        k: &mut KernelBuilder<'_>,
+        table: Value,
+        codes: Value,
+        sums: &[Value],
+    ) -> Vec<Value> {
+        let mask = k.int_const(types::I8X16, 15);
+        let tables: Vec<Value> = (0..4)
+            .map(|i| k.read(types::I8X16, table, 16 * i))
+            .collect();
+        let look_up =
+            |k: &mut KernelBuilder<'_>, table: Value, index: Value| match k.target().arch() {
+                Arch::X86_64 => k.b.ins().x86_pshufb(table, index),
+                Arch::Aarch64 => k.b.ins().swizzle(table, index),
+            };
+        let mut next = Vec::with_capacity(sums.len());
+        for v in 0..self.plan.vectors {
+            let codes = k.read(types::I8X16, codes, 16 * v as i32);
+            let low = k.b.ins().band(codes, mask);
+            let words = k.cast(types::I16X8, codes);
+            let words = k.b.ins().ushr_imm_u(words, 4);
+            let high = k.cast(types::I8X16, words);
+            let high = k.b.ins().band(high, mask);
+            let upper = [look_up(k, tables[0], low), look_up(k, tables[2], high)];
+            let lower = [look_up(k, tables[1], low), look_up(k, tables[3], high)];
+            let upper = k.b.ins().iadd(upper[0], upper[1]);
+            let pair = k.cast(types::I16X8, upper);
+            let second = k.b.ins().ushr_imm_u(pair, 8);
+            let small = k.b.ins().iadd(sums[3 * v + 2], lower[0]);
+            next.push(k.b.ins().iadd(sums[3 * v], pair));
+            next.push(k.b.ins().iadd(sums[3 * v + 1], second));
+            next.push(k.b.ins().iadd(small, lower[1]));
+        }
+        next
+    }
+
+    /// The sums of a segment's steps: for each vector T >> 3, then T & 7, as pairs of 16-bit
+    /// accumulators.
+    fn segment(
+        &self,
+        k: &mut KernelBuilder<'_>,
+        table: Value,
+        codes: Value,
+        count: Value,
+    ) -> Vec<Value> {
+        let zero = k.int(0);
+        let none = k.int_const(types::I16X8, 0);
+        let nothing = k.int_const(types::I8X16, 0);
+        let mut start = vec![table, codes];
+        start.extend(vec![none; 4 * self.plan.vectors]);
+        let width = self.plan.width() as i64;
+        let sums = k.for_range_carry(zero, count, CHUNK, &start, |k, first, at| {
+            let last = k.offset(first, CHUNK);
+            let last = k.b.ins().smin(last, count);
+            let mut start = at[..2].to_vec();
+            for sums in at[2..].chunks(4) {
+                start.extend([sums[0], sums[1], nothing]);
+            }
+            let chunk = k.for_range_carry(first, last, 1, &start, |k, _, at| {
+                let sums = self.step(k, at[0], at[1], &at[2..]);
+                let mut next = vec![k.offset(at[0], TABLE as i64), k.offset(at[1], width)];
+                next.extend(sums);
+                next
+            });
+            let mut next = chunk[..2].to_vec();
+            for (sums, before) in chunk[2..].chunks(3).zip(at[2..].chunks(4)) {
+                let pair = k.cast(types::I16X8, sums[2]);
+                let second = k.b.ins().ushr_imm_u(pair, 8);
+                next.extend([
+                    sums[0],
+                    sums[1],
+                    k.b.ins().iadd(before[2], pair),
+                    k.b.ins().iadd(before[3], second),
+                ]);
+            }
+            next
+        });
+        sums[2..].to_vec()
+    }
+
+    /// Adds a segment's sums to the 32-bit ones.
+    fn flush(&self, k: &mut KernelBuilder<'_>, tile: Value, sums: &[Value]) {
+        for (v, sums) in sums.chunks(4).enumerate() {
+            let upper = widen(k, sums[0], sums[1]);
+            let lower = widen(k, sums[2], sums[3]);
+            for (i, (upper, lower)) in upper.into_iter().zip(lower).enumerate() {
+                let position = 16 * (4 * v + i) as i32;
+                let before = k.read_back(types::I32X4, tile, position);
+                let upper = k.b.ins().ishl_imm_u(upper, 3);
+                let sum = k.b.ins().iadd(upper, lower);
+                let sum = k.b.ins().iadd(before, sum);
+                k.write(sum, tile, position);
+            }
+        }
+    }
+}
+
+/// Unsigned sums of pairs of bytes, in the order of the bytes: those of the lower byte are what the
+/// accumulator of both exceeds the upper's by.
+fn widen(k: &mut KernelBuilder<'_>, both: Value, upper: Value) -> [Value; 4] {
+    let shifted = k.b.ins().ishl_imm_u(upper, 8);
+    let lower = k.b.ins().isub(both, shifted);
+    let [a, b] = interleave(k, lower, upper);
+    [
+        k.b.ins().uwiden_low(a),
+        k.b.ins().uwiden_high(a),
+        k.b.ins().uwiden_low(b),
+        k.b.ins().uwiden_high(b),
+    ]
+}
+
+impl EmitKernel for LutKernel {
+    fn name(&self) -> String {
+        "ternary_look_up".to_owned()
+    }
+
+    fn parallel_items(&self) -> u64 {
+        (self.plan.rows * self.plan.blocks()) as u64
+    }
+
+    fn grain(&self) -> u64 {
+        (1 << 19) / (self.plan.width() * self.plan.depth.max(1)) as u64 + 1
+    }
+
+    fn emit(&self, k: &mut KernelBuilder<'_>) -> Result<(), Diagnostic> {
+        let (plan, epilogue) = (&self.plan, &self.epilogue);
+        let (steps, width) = (plan.steps() as i64, plan.width() as i64);
+        let tables = k.address(self.tables);
+        let codes = k.address(self.codes);
+        let places = epilogue.places(k);
+        let tile = stack(k, 4 * width);
+        let extents = [plan.rows as i64, plan.blocks() as i64];
+        let (begin, end) = (k.begin(), k.end());
+        k.for_range(begin, end, 1, |k, item| {
+            let at = k.unravel(item, &extents);
+            let (row, block) = (at[0], at[1]);
+            let table = k.index(tables, row, steps * TABLE as i64);
+            let codes = k.index(codes, block, steps * width);
+            k.zero_fill(tile, 4 * width);
+            let zero = k.int(0);
+            let all = k.int(steps);
+            k.for_range(zero, all, SEGMENT, |k, first| {
+                let table = k.index(table, first, TABLE as i64);
+                let codes = k.index(codes, first, width);
+                let left = k.b.ins().isub(all, first);
+                let most = k.int(SEGMENT);
+                let count = k.b.ins().smin(left, most);
+                let sums = self.segment(k, table, codes, count);
+                self.flush(k, tile, &sums);
+            });
+            let from = k.scale(block, width);
+            let to = k.offset(from, width);
+            let columns = k.int(plan.columns as i64);
+            let to = k.b.ins().smin(to, columns);
+            k.for_range_carry(from, to, 1, &[tile], |k, c, at| {
+                let sum = k.read_back(types::I32, at[0], 0);
+                let sum = k.b.ins().iadd_imm_s(sum, -2 * steps * EXCESS);
+                let sum = k.b.ins().fcvt_from_sint(types::F32, sum);
+                epilogue.finish_one(k, &places, sum, row, c);
+                vec![k.offset(at[0], 4)]
+            });
+        });
+        Ok(())
+    }
+
+    fn describe(&self) -> KernelReport {
+        let plan = &self.plan;
+        let mut report = KernelReport::new(
+            format!(
+                "{}x{} → {}x{}",
+                plan.rows, plan.depth, plan.rows, plan.columns
+            ),
+            "look-up table int8",
+        );
+        report.state_bytes = plan.code_bytes();
+        report.multiply_free = true;
+        report
+            .notes
+            .push(format!("blocks of {} output channels", plan.width()));
+        report
+    }
+}
