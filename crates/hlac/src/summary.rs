@@ -108,7 +108,9 @@ impl fmt::Display for Summary {
             false => format!(" with {}", self.features.join(", ")),
         };
         writeln!(f, "{} for {}{features}", self.model, self.target)?;
-        for table in &self.tables {
+        // What else the passes tell is in the JSON, and in `hlac opt --report`.
+        let of_layers = |t: &&Table| t.columns.first().is_some_and(|c| c == "layer");
+        for table in self.tables.iter().filter(of_layers) {
             write!(f, "\n{}", table.text)?;
         }
         let (mb, ma) = (self.multiplications_before, self.multiplications_after);
