@@ -4,7 +4,7 @@
 //! function and builds a new one. Equal nodes are built once and dead ones fall away in the rebuild
 //! ([`hla_ir::rewrite`]), so no pass cleans up after itself.
 //!
-//! - [`registry`] has one row for each pass; `hlac passes`, `--pass-pipeline` and the manual are
+//! - [`mod@registry`] has one row for each pass; `hlac passes`, `--pass-pipeline` and the manual are
 //!   generated from it;
 //! - [`options`] are a pass's typed options, [`report`] is what it tells besides its result;
 //! - [`calibration`] measures ranges of values on samples;

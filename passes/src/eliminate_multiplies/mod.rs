@@ -1,10 +1,10 @@
 //! `hla-eliminate-multiplies`: equality saturation (egg) over the inference graph, keeping the
 //! program with the fewest multiplications.
 //!
-//! - [`constants`] and [`language`] say what an expression is; [`build`] makes the graph of a
+//! - `constants` and `language` say what an expression is; `build` makes the graph of a
 //!   function;
-//! - [`rules`] hold the algebra: directed rules only, no commutativity or associativity;
-//! - [`extract`] chooses the cheapest program, [`rebuild`] writes it as a function.
+//! - `rules` hold the algebra: directed rules only, no commutativity or associativity;
+//! - `extract` chooses the cheapest program, `rebuild` writes it as a function.
 //!
 //! The rules re-associate floating-point arithmetic. Limits are numbers of expressions and
 //! iterations, never time, so equal inputs give equal results. docs/eliminate-multiplies.md has the

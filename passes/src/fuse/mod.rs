@@ -3,8 +3,8 @@
 //!
 //! The epilogue computes fma(Σ, scale, bias), then adds residual·residual_scale, clamps, and rounds
 //! to i8 if it must: so clamp(T + r) becomes one op, while clamp(T) + r keeps its sum.
-//! - [`epilogue`]: what a ternary contraction takes in;
-//! - [`motion`]: ops that only move elements, or choose among them, let clamps and quantizations
+//! - `epilogue`: what a ternary contraction takes in;
+//! - `motion`: ops that only move elements, or choose among them, let clamps and quantizations
 //!   pass upwards and dequantizations downwards.
 //!
 //! Exact, to the bit: clamps, f32 residuals, motion. A fused quantization may differ by one step,
