@@ -167,11 +167,12 @@ fn conv2d_of<T: Accumulator>(step: &Step<'_>, operands: &[Vec<T>]) -> Vec<T> {
         .map(|[n, oh, ow, oc]| {
             let mut sum = T::ZERO;
             for [kh, kw, ih, iw] in window.taps(oh, ow) {
-                for ic in 0..input[3] {
-                    let x = operands[0][at(input, [n, ih, iw, ic])];
-                    let w = operands[1][at(weight, [oc, kh, kw, ic])];
-                    sum = sum.accumulate(x, w);
-                }
+                let x = &operands[0][at(input, [n, ih, iw, 0])..][..input[3]];
+                let w = &operands[1][at(weight, [oc, kh, kw, 0])..][..input[3]];
+                sum = x
+                    .iter()
+                    .zip(w)
+                    .fold(sum, |sum, (x, w)| sum.accumulate(*x, *w));
             }
             sum.plus(bias(&operands[2], oc))
         })
@@ -233,11 +234,12 @@ fn transpose_of<T: Accumulator>(step: &Step<'_>, operands: &[Vec<T>]) -> Vec<T> 
                     continue;
                 };
                 let sum = &mut sums[at(out, [n, oh, ow, oc])];
-                for ic in 0..input[3] {
-                    let x = operands[0][at(input, [n, ih, iw, ic])];
-                    let w = operands[1][at(weight, [oc, kh, kw, ic])];
-                    *sum = sum.accumulate(x, w);
-                }
+                let x = &operands[0][at(input, [n, ih, iw, 0])..][..input[3]];
+                let w = &operands[1][at(weight, [oc, kh, kw, 0])..][..input[3]];
+                *sum = x
+                    .iter()
+                    .zip(w)
+                    .fold(*sum, |sum, (x, w)| sum.accumulate(*x, *w));
             }
         }
     }

@@ -50,6 +50,19 @@ impl Step<'_> {
 
 /// Runs a function on arguments in order.
 ///
+/// ```
+/// use hla_ir::{Arg, Attrs, Function, Location, Op, Tensor, TensorType};
+///
+/// let mut f = Function::new("double");
+/// let x = f.add_arg(Arg::new(TensorType::f32([3])));
+/// let y = f.push(Op::Add, &[x, x], Attrs::new(), Location::unknown())?;
+/// f.results = vec![y];
+/// let input = Tensor::from_f32s([3], &[1.0, -0.5, f32::INFINITY])?;
+/// let results = hla_reference::evaluate(&f, &[input])?;
+/// assert_eq!(results[0].to_f32s(), [2.0, -1.0, f32::INFINITY]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// If the function is unsound or has ops hlac does not know, if the arguments do not fit its
 /// signature, if more than [`MAX_LIVE_ELEMENTS`] would be alive at once, or if the program itself

@@ -16,14 +16,8 @@ pub(crate) fn reshape(step: &Step<'_>) -> Result<Value, String> {
 }
 
 pub(crate) fn transpose(step: &Step<'_>) -> Value {
-    let perms = step.usizes("perms");
-    map_array!(step.operands[0], a => gathered(&step.result.shape, a, |i| {
-        let mut from = vec![0; i.len()];
-        for (k, &p) in perms.iter().enumerate() {
-            from[p] = i[k];
-        }
-        from
-    }))
+    let perms = IxDyn(&step.usizes("perms"));
+    map_array!(step.operands[0], a => a.view().permuted_axes(perms).as_standard_layout().into_owned())
 }
 
 /// The array of this shape whose element at i is the input's at `from(i)`.
@@ -99,12 +93,12 @@ pub(crate) fn tile(step: &Step<'_>) -> Value {
 }
 
 pub(crate) fn reverse(step: &Step<'_>) -> Value {
-    let axis = step.axis();
-    map_array!(step.operands[0], a => gathered(&step.result.shape, a, |i| {
-        let mut from = i.to_vec();
-        from[axis] = a.shape()[axis] - 1 - i[axis];
-        from
-    }))
+    let axis = Axis(step.axis());
+    map_array!(step.operands[0], a => {
+        let mut view = a.view();
+        view.invert_axis(axis);
+        view.as_standard_layout().into_owned()
+    })
 }
 
 pub(crate) fn gather(step: &Step<'_>) -> Result<Value, String> {
