@@ -3,7 +3,7 @@
 //! in their TOSA form.
 
 use hla_ir::{DType, Function, Tensor};
-use hla_reference::cases::{Case, cases};
+use hla_reference::cases::{Case, cases, random_case};
 use hla_reference::{Tolerance, evaluate};
 use hlac_tests::tosa_form::tosa_form;
 use hlac_tests::upstream::{Call, Upstream};
@@ -11,6 +11,9 @@ use hlac_tests::upstream::{Call, Upstream};
 /// How many functions share a program: large enough to pay for the processes, small enough that a
 /// failure is found again quickly.
 const BATCH: usize = 40;
+
+/// How many random cases are held against upstream besides the suite.
+const RANDOM: u64 = 120;
 
 /// Why a case is not held against upstream.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -70,7 +73,7 @@ fn reference_agrees_with_upstream() {
     let mut by_hand = 0;
     let mut in_tosa_form = 0;
     let mut questions = Vec::new();
-    for case in cases() {
+    for case in cases().into_iter().chain((0..RANDOM).map(random_case)) {
         let plain = case
             .function
             .nodes

@@ -25,7 +25,7 @@ impl Random {
     }
 
     /// An integer between two bounds, both included.
-    fn between(&mut self, low: i64, high: i64) -> i64 {
+    pub(super) fn between(&mut self, low: i64, high: i64) -> i64 {
         let span = (high as i128 - low as i128 + 1) as u128;
         (i128::from(low) + (u128::from(self.next()) % span) as i128) as i64
     }

@@ -14,10 +14,13 @@ mod elementwise;
 mod generate;
 mod movement;
 mod networks;
+mod random;
 mod reduction;
 mod ternary;
 
 use hla_ir::{Function, Tensor};
+
+pub use random::random_case;
 
 use crate::tolerance::Tolerance;
 

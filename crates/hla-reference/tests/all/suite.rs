@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use hla_ir::ops::OPS;
 use hla_ir::{Op, verify};
-use hla_reference::cases::cases;
+use hla_reference::cases::{cases, random_case};
 use hla_reference::{Tolerance, evaluate};
 
 #[test]
@@ -96,4 +96,17 @@ fn exact_contractions_sum_without_rounding() {
             }
         }
     }
+}
+
+#[test]
+fn random_cases_evaluate() {
+    let mut used = HashSet::new();
+    for seed in 0..600 {
+        let case = random_case(seed);
+        used.extend(case.function.nodes.iter().map(|n| n.op));
+        let results = evaluate(&case.function, &case.inputs);
+        results.unwrap_or_else(|e| panic!("{}: {e}", case.name));
+        assert_eq!(case.function, random_case(seed).function);
+    }
+    assert!(used.len() > 20, "{used:?}");
 }
