@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use hla_cranelift::{CodegenOptions, TernaryStrategy, jit};
+use hla_cranelift::{CodegenOptions, Target, TernaryStrategy, compile, jit};
 use hla_ir::{Arg, Attrs, DType, Function, Location, Op, Tensor, TensorType, ValueId};
 use hla_runtime::ThreadPool;
 use proptest::prelude::*;
@@ -260,6 +260,63 @@ proptest! {
         f.results = vec![third];
         let input = random.tensor(&shape, dtype);
         check(&f, &[input]);
+    }
+}
+
+/// The innermost loops over the weights, as they come out for both processors.
+#[test]
+fn inner_loops() {
+    let cases = [
+        (
+            "sparse_i8",
+            DType::I8,
+            TernaryStrategy::SparseAdd,
+            ["vpaddw", "add v"],
+        ),
+        (
+            "sparse_f32",
+            DType::F32,
+            TernaryStrategy::SparseAdd,
+            ["vaddps", "fadd v"],
+        ),
+        (
+            "look_up_i8",
+            DType::I8,
+            TernaryStrategy::LookUpTable,
+            ["vpshufb", "tbl"],
+        ),
+    ];
+    for (name, dtype, strategy, signs) in cases {
+        for (target, sign) in ["x86_64", "aarch64"].into_iter().zip(signs) {
+            let mut random = Random(1);
+            let mut f = Function::new("f");
+            let x = f.add_arg(Arg::new(TensorType::new([1, 64, 32], dtype)));
+            let y = Layer::matmul(64, 32).push(&mut f, &mut random, x, None);
+            f.results = vec![y];
+            let options = CodegenOptions {
+                ternary: Some(strategy),
+                text: true,
+                ..CodegenOptions::default()
+            };
+            let of = Target::parse(target, &[]).unwrap();
+            let artifact = compile(&f, &of, &options).unwrap();
+            let kernel = artifact.asm.split("_k01_").nth(1).unwrap();
+            let block = kernel
+                .split("\nblock")
+                .max_by_key(|block| block.matches(sign).count())
+                .unwrap();
+            let text = block.split_once(":\n").unwrap().1.trim_end().to_owned();
+            // Which register is whose chance decides.
+            let filters = vec![
+                (r"%xmm\d+", "%xmm"),
+                (r"%(r[0-9a-z]+|e[a-ds][xip])", "%r"),
+                (r"\b([vxqswd])\d+\b", "$1"),
+                (r"label\d+", "label"),
+            ];
+            insta::with_settings!({ filters => filters }, {
+                insta::assert_snapshot!(format!("{name}_{target}"), text);
+            });
+        }
     }
 }
 

@@ -65,7 +65,7 @@ pub(super) struct Channel {
     bias: Value,
 }
 
-/// Addresses of what single results need.
+/// Addresses of what columns of a matrix product need.
 pub(super) struct Places {
     scale: Value,
     bias: Value,
@@ -81,6 +81,21 @@ fn load_f32(k: &mut KernelBuilder<'_>, element: DType, at: Value) -> Value {
         _ => k.b.ins().sload8(types::I32, READ, at, 0),
     };
     k.b.ins().fcvt_from_sint(types::F32, wide)
+}
+
+/// The first lanes of a vector of f32; none is read that is not there.
+fn load_lanes(k: &mut KernelBuilder<'_>, element: DType, at: Value, step: i64, lanes: u8) -> Value {
+    if lanes == 4 && element == DType::F32 && step == 4 {
+        return k.read(types::F32X4, at, 0);
+    }
+    let first = load_f32(k, element, at);
+    let mut vector = k.b.ins().scalar_to_vector(types::F32X4, first);
+    for lane in 1..lanes {
+        let at = k.offset(at, i64::from(lane) * step);
+        let value = load_f32(k, element, at);
+        vector = k.b.ins().insertlane(vector, value, lane);
+    }
+    vector
 }
 
 /// `bytes` bytes on the stack.
@@ -320,7 +335,7 @@ impl Epilogue {
         y
     }
 
-    /// Addresses of what single results need.
+    /// Addresses of what [`Epilogue::finish_columns`] needs.
     pub fn places(&self, k: &mut KernelBuilder<'_>) -> Places {
         Places {
             scale: k.address(self.scale),
@@ -330,25 +345,23 @@ impl Epilogue {
         }
     }
 
-    /// Finishes one sum of a matrix product and stores the result.
-    pub fn finish_one(
+    /// Finishes the sums of `lanes` neighbouring columns of a matrix product, at most four, and
+    /// stores the results.
+    pub fn finish_columns(
         &self,
         k: &mut KernelBuilder<'_>,
         places: &Places,
-        sum: Value,
-        row: Value,
-        column: Value,
+        sums: Value,
+        [row, column]: [Value; 2],
+        lanes: u8,
     ) {
         let place = |k: &mut KernelBuilder<'_>, base: Value, at: &Strided| {
             let base = k.index(base, row, at.strides[2]);
             k.index(base, column, at.strides[3])
         };
-        let lane =
-            |k: &mut KernelBuilder<'_>, x: Value| k.b.ins().scalar_to_vector(types::F32X4, x);
         let parameter = |k: &mut KernelBuilder<'_>, base: Value| {
             let at = k.index(base, column, 4);
-            let value = k.read(types::F32, at, 0);
-            lane(k, value)
+            load_lanes(k, DType::F32, at, 4, lanes)
         };
         let channel = Channel {
             scale: parameter(k, places.scale),
@@ -357,25 +370,27 @@ impl Epilogue {
         let residual = match (&self.residual, places.residual) {
             (Some((from, _)), Some(base)) => {
                 let at = place(k, base, from);
-                let value = load_f32(k, from.element, at);
-                Some(lane(k, value))
+                Some(load_lanes(k, from.element, at, from.strides[3], lanes))
             }
             _ => None,
         };
-        let sum = lane(k, sum);
-        let y = self.apply(k, &channel, sum, residual);
+        let y = self.apply(k, &channel, sums, residual);
         let at = place(k, places.out, &self.out);
-        if self.is_float() {
-            let value = k.b.ins().extractlane(y, 0);
-            k.write(value, at, 0);
+        let step = self.out.strides[3];
+        if self.is_float() && lanes == 4 && step == 4 {
+            k.write(y, at, 0);
             return;
         }
-        let whole = self.round(k, y);
-        let value = k.b.ins().extractlane(whole, 0);
-        match self.out.element {
-            DType::I16 => k.b.ins().istore16(WRITE, value, at, 0),
-            _ => k.b.ins().istore8(WRITE, value, at, 0),
-        };
+        let values = if self.is_float() { y } else { self.round(k, y) };
+        for lane in 0..lanes {
+            let value = k.b.ins().extractlane(values, lane);
+            let at = k.offset(at, i64::from(lane) * step);
+            match self.out.element {
+                DType::F32 => k.b.ins().store(WRITE, value, at, 0),
+                DType::I16 => k.b.ins().istore16(WRITE, value, at, 0),
+                _ => k.b.ins().istore8(WRITE, value, at, 0),
+            };
+        }
     }
 
     /// The integers nearest to four f32 of magnitude at most 127; a NaN gives 0.

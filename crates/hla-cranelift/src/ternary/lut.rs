@@ -10,6 +10,7 @@
 //! T & 7 add up as bytes for 16 steps, at most 16·2·7 = 224, then join 16-bit lanes. After each
 //! segment everything is added up in 32 bits.
 
+use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{InstBuilder, Value, types};
 use hla_ir::Diagnostic;
 
@@ -402,17 +403,31 @@ impl EmitKernel for LutKernel {
                 let sums = self.segment(k, table, codes, count);
                 self.flush(k, tile, &sums);
             });
-            let from = k.scale(block, width);
-            let to = k.offset(from, width);
-            let columns = k.int(plan.columns as i64);
-            let to = k.b.ins().smin(to, columns);
-            k.for_range_carry(from, to, 1, &[tile], |k, c, at| {
-                let sum = k.read_back(types::I32, at[0], 0);
-                let sum = k.b.ins().iadd_imm_s(sum, -2 * steps * EXCESS);
-                let sum = k.b.ins().fcvt_from_sint(types::F32, sum);
-                epilogue.finish_one(k, &places, sum, row, c);
-                vec![k.offset(at[0], 4)]
-            });
+            let first = k.scale(block, width);
+            let finish = |k: &mut KernelBuilder<'_>, columns: usize| {
+                for c in (0..columns).step_by(4) {
+                    let sums = k.read_back(types::I32X4, tile, 4 * c as i32);
+                    let excess = k.int_const(types::I32X4, 2 * steps * EXCESS);
+                    let sums = k.b.ins().isub(sums, excess);
+                    let sums = k.b.ins().fcvt_from_sint(types::F32X4, sums);
+                    let column = k.offset(first, c as i64);
+                    let lanes = (columns - c).min(4) as u8;
+                    epilogue.finish_columns(k, &places, sums, [row, column], lanes);
+                }
+                Vec::new()
+            };
+            match plan.columns % plan.width() {
+                0 => {
+                    finish(k, plan.width());
+                }
+                rest => {
+                    let is_last =
+                        k.b.ins()
+                            .icmp_imm_u(IntCC::Equal, block, plan.blocks() as i64 - 1);
+                    let whole = |k: &mut KernelBuilder<'_>| finish(k, plan.width());
+                    k.either(is_last, |k| finish(k, rest), whole);
+                }
+            }
         });
         Ok(())
     }

@@ -99,26 +99,30 @@ impl StageKernel {
         k.write(value, to, 0);
     }
 
-    /// Writes one staged row of one channel: `row` is its first element, `from` the input element
-    /// of the first column that is none of the padding.
-    fn row(&self, k: &mut KernelBuilder<'_>, columns: Axis, from: Value, row: Value) {
-        let bytes = self.bytes();
+    /// Writes the padding of one staged row of one channel, `row` being its first element.
+    fn row_padding(&self, k: &mut KernelBuilder<'_>, columns: Axis, row: Value) {
         self.pad(k, row, columns.begin);
-        let count = columns.end.saturating_sub(columns.begin) as i64;
-        let step = self.from.strides[2] * self.geometry.stride[1] as i64;
-        let to = k.offset(row, columns.begin as i64 * bytes);
+        let end = columns.end.max(columns.begin);
+        let right = k.offset(row, end as i64 * self.bytes());
+        self.pad(k, right, self.stage.row - end.min(self.stage.row));
+    }
+
+    /// Distance in bytes between input elements of neighbouring staged columns.
+    fn step(&self) -> i64 {
+        self.from.strides[2] * self.geometry.stride[1] as i64
+    }
+
+    /// Copies the elements of one staged row of one channel, `to` being the first that is none of
+    /// the padding.
+    fn row(&self, k: &mut KernelBuilder<'_>, count: i64, from: Value, to: Value) {
+        let (step, bytes) = (self.step(), self.bytes());
         let width = 16 / bytes;
         if step == self.from.element.bytes() as i64 && count >= width {
-            // The last vector overlaps the one before it.
-            let last = count - width;
-            k.repeat(last, width, |k, i| {
+            overlapping(k, count, width, |k, i| {
                 let from = k.index(from, i, step);
                 let to = k.index(to, i, bytes);
                 self.vector(k, from, to);
             });
-            let from = k.offset(from, last * step);
-            let to = k.offset(to, last * bytes);
-            self.vector(k, from, to);
         } else {
             let zero = k.int(0);
             let end = k.int(count);
@@ -127,10 +131,106 @@ impl StageKernel {
                 vec![k.offset(at[0], step), k.offset(at[1], bytes)]
             });
         }
-        let end = columns.end.max(columns.begin);
-        let right = k.offset(row, end as i64 * bytes);
-        self.pad(k, right, self.stage.row - end.min(self.stage.row));
     }
+
+    /// Pixels that are transposed at once with [`CHANNELS`] channels, if the input has neighbouring
+    /// channels side by side.
+    fn transposed(&self, count: i64) -> Option<i64> {
+        let width = if self.is_float() { 4 } else { 8 };
+        let side_by_side = self.from.strides[3] == self.from.element.bytes() as i64
+            && self.from.element != DType::I16;
+        let reach = (CHANNELS * self.stage.plane) as i64 * self.bytes();
+        (side_by_side && count >= width && reach < i64::from(i32::MAX)).then_some(width)
+    }
+
+    /// Copies the elements of one staged row of all channels of a block.
+    fn transpose(&self, k: &mut KernelBuilder<'_>, count: i64, width: i64, from: Value, to: Value) {
+        let step = self.step();
+        let plane = self.stage.plane as i32 * self.bytes() as i32;
+        overlapping(k, count, width, |k, i| {
+            let from = k.index(from, i, step);
+            let to = k.index(to, i, self.bytes());
+            if self.is_float() {
+                for c in (0..CHANNELS as i32).step_by(4) {
+                    let mut rows = Vec::with_capacity(4);
+                    for pixel in 0..width {
+                        let at = k.offset(from, pixel * step);
+                        let row = k.read(types::F32X4, at, 4 * c);
+                        rows.push(k.cast(types::I8X16, row));
+                    }
+                    for (i, row) in interleave_all(k, rows, 4).into_iter().enumerate() {
+                        k.write(row, to, (c + i as i32) * plane);
+                    }
+                }
+                return;
+            }
+            let bias = k.int_const(types::I8X16, BIAS);
+            let mut rows = Vec::with_capacity(8);
+            for pixel in 0..width {
+                let at = k.offset(from, pixel * step);
+                let row = k.read(types::I8X16, at, 0);
+                rows.push(k.b.ins().bxor(row, bias));
+            }
+            for (i, pair) in interleave_all(k, rows, 1).into_iter().enumerate() {
+                let halves = k.cast(types::I64X2, pair);
+                for half in 0..2 {
+                    let row = k.b.ins().extractlane(halves, half);
+                    k.write(row, to, (2 * i as i32 + i32::from(half)) * plane);
+                }
+            }
+        });
+    }
+}
+
+/// Runs `body` for `0, width, …`, the last time for `count − width`, which may overlap the time
+/// before.
+fn overlapping(
+    k: &mut KernelBuilder<'_>,
+    count: i64,
+    width: i64,
+    body: impl FnOnce(&mut KernelBuilder<'_>, Value),
+) {
+    let zero = k.int(0);
+    let last = count - width;
+    let times = k.int(last + width);
+    k.for_range(zero, times, width, |k, i| {
+        let last = k.int(last);
+        let at = k.b.ins().smin(i, last);
+        body(k, at);
+    });
+}
+
+/// Transposes vectors of elements of some bytes: result vectors, put one after the other, hold
+/// element 0 of every vector, then element 1, and so on. The number of vectors is a power of two.
+fn interleave_all(k: &mut KernelBuilder<'_>, vectors: Vec<Value>, bytes: u8) -> Vec<Value> {
+    let lanes = 16 / bytes;
+    let mask = |first: u8| -> Vec<u8> {
+        (0..lanes / 2)
+            .flat_map(|lane| [0, 16].map(|vector| vector + (first + lane) * bytes))
+            .flat_map(|at| (0..bytes).map(move |b| at + b))
+            .collect()
+    };
+    let masks = [0, lanes / 2].map(|first| {
+        let mask = mask(first);
+        k.b.func.dfg.immediates.push(mask.into())
+    });
+    // Each round merges vector i of a group with vector i + half of it, into one group for the
+    // first half of their elements and one for the second.
+    let mut groups = vec![vectors];
+    while groups[0].len() > 1 {
+        let mut next = Vec::with_capacity(2 * groups.len());
+        for group in groups {
+            let half = group.len() / 2;
+            for mask in masks {
+                let merged: Vec<Value> = (0..half)
+                    .map(|i| k.b.ins().shuffle(group[i], group[i + half], mask))
+                    .collect();
+                next.push(merged);
+            }
+        }
+        groups = next;
+    }
+    groups.into_iter().flatten().collect()
 }
 
 impl EmitKernel for StageKernel {
@@ -176,33 +276,57 @@ impl EmitKernel for StageKernel {
                 let x_input = columns.begin as i64 * g.stride[1] as i64 + columns.first;
                 let from = k.index(from, y_input, self.from.strides[1]);
                 let from = k.offset(from, x_input * self.from.strides[2]);
-                let channels = |k: &mut KernelBuilder<'_>, filled: bool| {
-                    k.for_range(first, last, 1, |k, c| {
-                        let row = k.index(to, c, s.plane as i64 * bytes);
-                        if filled {
-                            let from = k.index(from, c, self.from.strides[3]);
-                            self.row(k, columns, from, row);
-                        } else {
-                            self.pad(k, row, s.row);
-                        }
+                let plane = s.plane as i64 * bytes;
+                let first_row = k.index(to, first, plane);
+                let first_from = k.index(from, first, self.from.strides[3]);
+                let each =
+                    |k: &mut KernelBuilder<'_>,
+                     body: &dyn Fn(&mut KernelBuilder<'_>, Value, Value)| {
+                        let start = [first_row, first_from];
+                        k.for_range_carry(first, last, 1, &start, |k, _, at| {
+                            body(k, at[0], at[1]);
+                            vec![
+                                k.offset(at[0], plane),
+                                k.offset(at[1], self.from.strides[3]),
+                            ]
+                        });
+                    };
+                let count = columns.end.saturating_sub(columns.begin) as i64;
+                let begin = columns.begin as i64 * bytes;
+                let fill = |k: &mut KernelBuilder<'_>| {
+                    each(k, &|k, row, from| {
+                        self.row_padding(k, columns, row);
+                        let to = k.offset(row, begin);
+                        self.row(k, count, from, to);
                     });
+                    Vec::new()
+                };
+                let transpose = |k: &mut KernelBuilder<'_>, width: i64| {
+                    let full = k.b.ins().isub(last, first);
+                    let full = k.b.ins().icmp_imm_u(IntCC::Equal, full, CHANNELS as i64);
+                    let block = |k: &mut KernelBuilder<'_>| {
+                        each(k, &|k, row, _| self.row_padding(k, columns, row));
+                        let to = k.offset(first_row, begin);
+                        self.transpose(k, count, width, first_from, to);
+                        Vec::new()
+                    };
+                    k.either(full, block, fill)
                 };
                 k.either(
                     inside,
-                    |k| {
-                        channels(k, true);
-                        Vec::new()
+                    |k| match self.transposed(count) {
+                        Some(width) if g.in_channels >= CHANNELS => transpose(k, width),
+                        _ => fill(k),
                     },
                     |k| {
-                        channels(k, false);
+                        each(k, &|k, row, _| self.pad(k, row, s.row));
                         Vec::new()
                     },
                 );
                 if s.tail > 0 {
                     let is_last = k.b.ins().icmp_imm_u(IntCC::Equal, y, s.rows as i64 - 1);
                     k.when(is_last, |k| {
-                        k.for_range(first, last, 1, |k, c| {
-                            let row = k.index(to, c, s.plane as i64 * bytes);
+                        each(k, &|k, row, _| {
                             let tail = k.offset(row, s.row as i64 * bytes);
                             self.pad(k, tail, s.tail);
                         });
