@@ -10,6 +10,7 @@ mod eliminate_multiplies;
 mod fold_constants;
 mod freeze;
 mod fuse;
+mod generated;
 mod layers;
 mod networks;
 mod oracle;
