@@ -124,6 +124,15 @@ pub(crate) fn lower(
     cx.finish()
 }
 
+/// Whether planar values of a type can be stored as this element type.
+fn fits(dtype: DType, element: DType) -> bool {
+    match dtype {
+        DType::F32 => element == DType::F32,
+        DType::I8 => matches!(element, DType::I8 | DType::I16),
+        _ => false,
+    }
+}
+
 impl<'a> Lowering<'a> {
     fn lower_node(&mut self, id: NodeId) -> Result<(), Diagnostic> {
         let node = self.function.node(id);
@@ -287,11 +296,14 @@ impl<'a> Lowering<'a> {
                 .map_err(|message| Diagnostic::error(node.location.clone(), message))?,
             _ => Layout::RowMajor,
         };
-        if layout != Layout::RowMajor && ty.rank() != 4 {
+        if let Layout::Planar { element, .. } = layout
+            && (ty.rank() != 4 || !fits(ty.dtype, element))
+        {
             return Err(Diagnostic::error(
                 node.location.clone(),
-                format!("{ty} cannot have the layout {layout}: it is for rank 4"),
-            ));
+                format!("{ty} cannot have the layout {layout}"),
+            )
+            .help("planar layouts are for rank 4: f32 values as f32, i8 values as i8 or i16"));
         }
         let mut view = View {
             buffer: Buffer::new(Slot::State),
