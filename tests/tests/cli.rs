@@ -1,4 +1,5 @@
 //! The `hlac` command from outside: what each command writes, prints and returns.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::{Path, PathBuf};
 
