@@ -44,15 +44,18 @@ pub(super) fn weight(b: &mut Builder, trits: &Tensor, pack: bool) -> ValueId {
     b.op(Op::Unpack, &[bytes], none().with("shape", shape))
 }
 
-struct Shape {
-    tag: &'static str,
-    input: [usize; 4],
-    kernel: [usize; 3],
-    pad: [i64; 4],
-    stride: [i64; 2],
-    dilation: [i64; 2],
+/// Extents and attributes of a ternary convolution.
+pub(super) struct Shape {
+    pub(super) tag: &'static str,
+    /// N, H, W, IC.
+    pub(super) input: [usize; 4],
+    /// OC, KH, KW.
+    pub(super) kernel: [usize; 3],
+    pub(super) pad: [i64; 4],
+    pub(super) stride: [i64; 2],
+    pub(super) dilation: [i64; 2],
     /// How many weights of ten are zero.
-    zeros: i64,
+    pub(super) zeros: i64,
 }
 
 const fn shape(
@@ -172,7 +175,7 @@ const SHAPES: [Shape; 12] = [
 
 /// What follows the sum.
 #[derive(Clone, Copy)]
-struct Epilogue {
+pub(super) struct Epilogue {
     tag: &'static str,
     clamp: Option<(f32, f32)>,
     /// Element type of the residual, and its scale.
@@ -180,14 +183,14 @@ struct Epilogue {
     out: DType,
 }
 
-const PLAIN: Epilogue = Epilogue {
+pub(super) const PLAIN: Epilogue = Epilogue {
     tag: "plain",
     clamp: None,
     residual: None,
     out: F32,
 };
 
-const EPILOGUES: [Epilogue; 7] = [
+pub(super) const EPILOGUES: [Epilogue; 7] = [
     Epilogue {
         tag: "relu",
         clamp: Some((0.0, f32::INFINITY)),
@@ -250,6 +253,18 @@ fn activations(random: &mut Random, shape: &[usize], dtype: DType) -> Tensor {
 fn conv_case(cases: &mut Vec<Case>, s: &Shape, e: Epilogue, dtype: DType, pack: bool) {
     let form = if pack { "_packed" } else { "" };
     let name = format!("ternary_conv2d_{dtype}_{}_{}{form}", s.tag, e.tag);
+    convolution(cases, name, s, e, dtype, pack);
+}
+
+/// Adds a case of one ternary convolution; inputs depend on its name.
+pub(super) fn convolution(
+    cases: &mut Vec<Case>,
+    name: String,
+    s: &Shape,
+    e: Epilogue,
+    dtype: DType,
+    pack: bool,
+) {
     let mut random = Random::new(&name);
     let [oc, kh, kw] = s.kernel;
     let trits = random.trits(&[oc, kh, kw, s.input[3]], s.zeros);
@@ -317,15 +332,22 @@ fn convolutions(cases: &mut Vec<Case>) {
     });
 }
 
-fn product_case(
+fn product_case(cases: &mut Vec<Case>, shape: [usize; 4], e: Epilogue, dtype: DType, pack: bool) {
+    let form = if pack { "_packed" } else { "" };
+    let [n, h, c, w] = shape;
+    let name = format!("ternary_matmul_{dtype}_{n}x{h}x{c}x{w}_{}{form}", e.tag);
+    product(cases, name, shape, e, dtype, pack);
+}
+
+/// Adds a case of one ternary product of [n, h, c] and [w, c]; inputs depend on its name.
+pub(super) fn product(
     cases: &mut Vec<Case>,
+    name: String,
     [n, h, c, w]: [usize; 4],
     e: Epilogue,
     dtype: DType,
     pack: bool,
 ) {
-    let form = if pack { "_packed" } else { "" };
-    let name = format!("ternary_matmul_{dtype}_{n}x{h}x{c}x{w}_{}{form}", e.tag);
     let mut random = Random::new(&name);
     let trits = random.trits(&[w, c], 6);
     let (low, high) = if dtype == I8 { (0.01, 0.2) } else { (0.1, 0.5) };
