@@ -50,6 +50,7 @@ impl Model {
         let name = path.file_stem().unwrap_or_default().to_string_lossy();
         Model::from_module(
             &name,
+            &path.to_string_lossy(),
             hla_mlir::parse_file_with(path, &options.parse())?,
             options,
         )
@@ -59,12 +60,17 @@ impl Model {
     pub fn parse(source: &str, bytes: &[u8], options: &ModelOptions) -> Result<Model> {
         let name = Path::new(source).file_stem().unwrap_or_default();
         let module = hla_mlir::parse_source_with(source, bytes, &options.parse())?;
-        Model::from_module(&name.to_string_lossy(), module, options)
+        Model::from_module(&name.to_string_lossy(), source, module, options)
     }
 
-    /// Takes a parsed module.
-    fn from_module(name: &str, mut module: Module, options: &ModelOptions) -> Result<Model> {
-        let index = choose(&module, name, options.function.as_deref())?;
+    /// Takes a parsed module that came from `source`.
+    fn from_module(
+        name: &str,
+        source: &str,
+        mut module: Module,
+        options: &ModelOptions,
+    ) -> Result<Model> {
+        let index = choose(&module, name, source, options.function.as_deref())?;
         // Other functions need not fit the weights of this one.
         module.functions = vec![module.functions.swap_remove(index)];
         let warnings = match &options.weights {
@@ -99,13 +105,13 @@ impl Model {
 }
 
 /// The index of the function that is the model.
-fn choose(module: &Module, name: &str, wanted: Option<&str>) -> Result<usize> {
+fn choose(module: &Module, name: &str, source: &str, wanted: Option<&str>) -> Result<usize> {
     let names: Vec<&str> = module.functions.iter().map(|f| &*f.name).collect();
     let at = |wanted: &str| names.iter().position(|n| *n == wanted);
     let place = module
         .functions
         .first()
-        .map_or_else(Location::unknown, |f| f.location.clone());
+        .map_or_else(|| Location::file(source, 0, 0), |f| f.location.clone());
     let list = || match names.is_empty() {
         true => "it has none".to_owned(),
         false => format!("it has {}", names.join(", ")),

@@ -298,7 +298,7 @@ fn inputs(
         .collect();
     if !missing.is_empty() {
         return Err(refuse(format!(
-            "no value is given for input {}",
+            "--input gives no value for {}",
             missing.join(", ")
         ))
         .into());
