@@ -15,12 +15,14 @@ mod generate;
 mod movement;
 mod networks;
 mod random;
+mod random_network;
 mod reduction;
 mod ternary;
 
 use hla_ir::{Function, Tensor};
 
 pub use random::random_case;
+pub use random_network::random_network;
 
 use crate::tolerance::Tolerance;
 

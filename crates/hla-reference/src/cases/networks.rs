@@ -9,7 +9,8 @@ use crate::tolerance::Tolerance::{self, Exact, Relative};
 
 use DType::{F32, I8};
 
-const NEAR: Tolerance = Relative {
+/// For results a float contraction away from exact values.
+pub(super) const NEAR: Tolerance = Relative {
     rtol: 1e-4,
     atol: 1e-4,
 };
@@ -28,18 +29,18 @@ pub(super) fn add_to(cases: &mut Vec<Case>) {
 }
 
 /// The builder with a stream of parameters beside it.
-struct Net<'a> {
-    b: &'a mut Builder,
-    random: Random,
+pub(super) struct Net<'a> {
+    pub(super) b: &'a mut Builder,
+    pub(super) random: Random,
 }
 
 impl Net<'_> {
-    fn parameter(&mut self, shape: &[usize], low: f64, high: f64) -> ValueId {
+    pub(super) fn parameter(&mut self, shape: &[usize], low: f64, high: f64) -> ValueId {
         let values = self.random.real(shape, F32, low, high);
         self.b.constant(values)
     }
 
-    fn conv(&mut self, x: ValueId, [oc, k, ic]: [usize; 3], stride: i64) -> ValueId {
+    pub(super) fn conv(&mut self, x: ValueId, [oc, k, ic]: [usize; 3], stride: i64) -> ValueId {
         let w = self.parameter(&[oc, k, k, ic], -0.3, 0.3);
         let bias = self.parameter(&[oc], -0.1, 0.1);
         self.b
@@ -47,7 +48,7 @@ impl Net<'_> {
     }
 
     /// Inference-mode batch norm spelt out: (x − mean)·rsqrt(var + ε)·γ + β.
-    fn batch_norm(&mut self, x: ValueId, channels: usize) -> ValueId {
+    pub(super) fn batch_norm(&mut self, x: ValueId, channels: usize) -> ValueId {
         let shape = [1, 1, 1, channels];
         let mean = self.parameter(&shape, -0.5, 0.5);
         let variance = self.parameter(&shape, 0.5, 2.0);
@@ -66,14 +67,14 @@ impl Net<'_> {
         self.b.op(Op::Add, &[scaled, beta], none())
     }
 
-    fn relu(&mut self, x: ValueId) -> ValueId {
+    pub(super) fn relu(&mut self, x: ValueId) -> ValueId {
         let attrs = none()
             .with("min_val", 0.0f32)
             .with("max_val", f32::INFINITY);
         self.b.op(Op::Clamp, &[x], attrs)
     }
 
-    fn pool(&mut self, op: Op, x: ValueId, kernel: i64, stride: i64) -> ValueId {
+    pub(super) fn pool(&mut self, op: Op, x: ValueId, kernel: i64, stride: i64) -> ValueId {
         let attrs = none()
             .with("kernel", vec![kernel, kernel])
             .with("stride", vec![stride, stride])
@@ -81,13 +82,13 @@ impl Net<'_> {
         self.b.op(op, &[x], attrs)
     }
 
-    fn reshape(&mut self, x: ValueId, shape: &[usize]) -> ValueId {
+    pub(super) fn reshape(&mut self, x: ValueId, shape: &[usize]) -> ValueId {
         let shape: Vec<i64> = shape.iter().map(|&e| e as i64).collect();
         self.b.op(Op::Reshape, &[x], none().with("shape", shape))
     }
 
     /// x·W + b over [1, rows, columns].
-    fn dense(&mut self, x: ValueId, depth: usize, columns: usize) -> ValueId {
+    pub(super) fn dense(&mut self, x: ValueId, depth: usize, columns: usize) -> ValueId {
         let w = self.parameter(&[1, depth, columns], -0.4, 0.4);
         let bias = self.parameter(&[1, 1, columns], -0.2, 0.2);
         let y = self.b.op(Op::MatMul, &[x, w], none());
@@ -112,14 +113,14 @@ impl Net<'_> {
     }
 }
 
-fn window(pad: i64, stride: i64) -> Attrs {
+pub(super) fn window(pad: i64, stride: i64) -> Attrs {
     none()
         .with("pad", vec![pad; 4])
         .with("stride", vec![stride, stride])
         .with("dilation", vec![1, 1])
 }
 
-fn network(
+pub(super) fn network(
     cases: &mut Vec<Case>,
     name: &str,
     tolerance: Tolerance,
