@@ -13,7 +13,7 @@ hlac=${HLAC:-hlac}
 for target in x86_64 aarch64; do
     mkdir -p "$out/$target"
     "$hlac" compile "$digits/cnn.mlir" --weights "$digits/cnn.safetensors" \
-        --target "$target" --emit obj,header -o "$out/$target/cnn" "$@"
+        --target "$target" --emit obj,header -o "$out/$target/cnn.o" "$@"
     undefined=$(nm -u "$out/$target/cnn.o")
     [ -z "$undefined" ] || { echo "the object needs other symbols: $undefined" >&2; exit 1; }
 done
