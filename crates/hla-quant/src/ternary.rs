@@ -67,20 +67,20 @@ pub fn ternarize(
         zero: Vec::new(),
     };
     let mut sums = Vec::with_capacity(layer.nrows());
-    for (j, column) in layer.outer_iter().enumerate() {
-        let mut trits = ternary.trits.row_mut(j);
-        let mut kept = Sum::default();
-        for (trit, &w) in trits.iter_mut().zip(column) {
-            if w.abs() > threshold {
-                *trit = sign(w);
-                kept.add(w);
-            }
-        }
+    let rows = layer.outer_iter().zip(ternary.trits.outer_iter_mut());
+    for (j, (column, mut trits)) in rows.enumerate() {
+        let mut kept = match (column.as_slice(), trits.as_slice_mut()) {
+            (Some(column), Some(trits)) => keep(column.iter().zip(trits), threshold),
+            _ => keep(column.iter().zip(&mut trits), threshold),
+        };
         if kept.count == 0 {
             match largest(column) {
                 Some((i, w)) => {
                     trits[i] = sign(w);
-                    kept.add(w);
+                    kept = Sum {
+                        magnitude: w.abs().into(),
+                        count: 1,
+                    };
                     ternary.rescued.push(j);
                 }
                 None => ternary.zero.push(j),
@@ -153,11 +153,16 @@ struct Sum {
     count: usize,
 }
 
-impl Sum {
-    fn add(&mut self, w: f32) {
-        self.magnitude += f64::from(w.abs());
-        self.count += 1;
+/// Sets the trits of a column. No branch: which weights stay is as good as random.
+fn keep<'a>(entries: impl Iterator<Item = (&'a f32, &'a mut i8)>, threshold: f32) -> Sum {
+    let mut kept = Sum::default();
+    for (&w, trit) in entries {
+        let stays = w.abs() > threshold;
+        *trit = sign(w) * i8::from(stays);
+        kept.magnitude += if stays { f64::from(w.abs()) } else { 0.0 };
+        kept.count += usize::from(stays);
     }
+    kept
 }
 
 fn sign(w: f32) -> i8 {

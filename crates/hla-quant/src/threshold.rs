@@ -21,18 +21,19 @@ pub fn by_sparsity<'a>(
     layers: impl IntoIterator<Item = ArrayView2<'a, f32>>,
     t: f64,
 ) -> Result<f32, Error> {
-    let mut magnitudes = Vec::new();
+    // The bits of non-negative floats are ordered as the floats are, and compare faster.
+    let mut magnitudes: Vec<u32> = Vec::new();
     for layer in layers {
         check_finite(layer)?;
-        magnitudes.extend(layer.iter().map(|w| w.abs()));
+        magnitudes.extend(layer.iter().map(|w| w.abs().to_bits()));
     }
     let rank = (t * magnitudes.len() as f64 + 1e-9).floor() as usize;
     let rank = rank.min(magnitudes.len());
     if rank == 0 {
         return Ok(0.0);
     }
-    let (_, threshold, _) = magnitudes.select_nth_unstable_by(rank - 1, f32::total_cmp);
-    Ok(*threshold)
+    let (_, threshold, _) = magnitudes.select_nth_unstable(rank - 1);
+    Ok(f32::from_bits(*threshold))
 }
 
 /// The threshold of Ternary Weight Networks (arXiv 1605.04711): Δ = 0.7·mean|w| of a layer.
