@@ -49,7 +49,7 @@ impl Tile {
         let wide = columns.div_ceil(LANES);
         let (pixels, vectors) = match (pixels, wide) {
             (1, v) => (1, v.min(8)),
-            (2, v) => (2, v.min(4)),
+            (2, v) => (2, v.min(3)),
             (8.., 1) => (8, 1),
             (p, v) => (p.min(4), v.min(2)),
         };
