@@ -19,3 +19,5 @@ mod rewriting;
 mod tensors;
 #[path = "all/verifying.rs"]
 mod verifying;
+#[path = "all/windows.rs"]
+mod windows;

@@ -14,9 +14,12 @@ mod elementwise;
 mod generate;
 mod movement;
 mod networks;
+mod pooling;
+mod quantization;
 mod random;
 mod random_network;
 mod reduction;
+mod special;
 mod ternary;
 
 use hla_ir::{Function, Tensor};
@@ -43,11 +46,14 @@ pub struct Case {
 pub fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     elementwise::add_to(&mut cases);
+    special::add_to(&mut cases);
     conversion::add_to(&mut cases);
     contraction::add_to(&mut cases);
+    pooling::add_to(&mut cases);
     reduction::add_to(&mut cases);
     movement::add_to(&mut cases);
     ternary::add_to(&mut cases);
+    quantization::add_to(&mut cases);
     networks::add_to(&mut cases);
     cases
 }
