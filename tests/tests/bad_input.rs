@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use hlac_tests::{Outcome, hlac, run_in};
+use hlac_tests::process::{Outcome, hlac, run_in};
 
 /// A model of one convolution with a parameter for its weights.
 const MODEL: &str = r#"func.func @main(%x: tensor<1x4x4x2xf32> {hla.name = "x"}, %w: tensor<3x3x3x2xf32> {hla.param = "conv.weight"}) -> tensor<1x4x4x3xf32> {

@@ -191,7 +191,7 @@ fn the_summary_tells_what_was_won() {
     assert_eq!(number("object_bytes"), place.read("cnn.o").len() as u64);
     let text = place.cnn("compile", &["--timing"]).success();
     assert!(text.text().contains("multiplications") && text.text().contains("conv4"));
-    assert!(text.stderr.contains("code generation") && text.stderr.contains("peak memory"));
+    assert!(text.stderr.contains("code generation") && text.stderr.contains("peak MiB"));
 }
 
 #[test]

@@ -297,11 +297,7 @@ fn inputs(
         })
         .collect();
     if !missing.is_empty() {
-        return Err(refuse(format!(
-            "--input gives no value for {}",
-            missing.join(", ")
-        ))
-        .into());
+        return Err(refuse(format!("--input gives no value for {}", missing.join(", "))).into());
     }
     Ok(slots.into_iter().flatten().collect())
 }

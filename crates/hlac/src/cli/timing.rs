@@ -1,4 +1,4 @@
-//! What each phase of a command takes: `--timing`.
+//! What each phase of a command takes, and the peak of memory after it: `--timing`.
 
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 pub struct Timing {
     enabled: bool,
     started: Instant,
-    phases: Vec<(String, Duration)>,
+    phases: Vec<(String, Duration, Option<u64>)>,
 }
 
 impl Timing {
@@ -30,7 +30,8 @@ impl Timing {
 
     /// Adds a phase that was timed elsewhere.
     pub fn add(&mut self, name: &str, time: Duration) {
-        self.phases.push((name.to_owned(), time));
+        let peak = if self.enabled { peak_memory() } else { None };
+        self.phases.push((name.to_owned(), time, peak));
     }
 
     /// Prints the table on standard error.
@@ -41,24 +42,19 @@ impl Timing {
     }
 
     fn table(&self) -> String {
-        let milliseconds = |d: Duration| d.as_secs_f64() * 1e3;
-        let mut out = String::from("phase                            ms\n");
-        for (name, time) in &self.phases {
-            let _ = writeln!(out, "  {name:<24} {:>9.2}", milliseconds(*time));
+        let mut out = format!("{:<26} {:>9}  {:>9}\n", "phase", "ms", "peak MiB");
+        let mut line = |name: &str, time: Duration, peak: Option<u64>| {
+            let ms = time.as_secs_f64() * 1e3;
+            let _ = write!(out, "{name:<26} {ms:>9.2}");
+            if let Some(peak) = peak {
+                let _ = write!(out, "  {:>9.1}", peak as f64 / f64::from(1 << 20));
+            }
+            out.push('\n');
+        };
+        for (name, time, peak) in &self.phases {
+            line(name, *time, *peak);
         }
-        let _ = writeln!(
-            out,
-            "  {:<24} {:>9.2}",
-            "total",
-            milliseconds(self.started.elapsed())
-        );
-        if let Some(peak) = peak_memory() {
-            let _ = writeln!(
-                out,
-                "peak memory                {:>9.1} MiB",
-                peak as f64 / 1048576.0
-            );
-        }
+        line("total", self.started.elapsed(), peak_memory());
         out
     }
 }
