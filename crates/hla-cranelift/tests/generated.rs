@@ -93,14 +93,14 @@ fn tolerance(op: Op) -> Tolerance {
     }
 }
 
-fn check(words: &[u32]) -> Result<(), TestCaseError> {
-    let f = function(words, Options::default(), 12);
+fn check(words: &[u32], options: Options) -> Result<(), TestCaseError> {
+    let f = function(words, options, 12);
     let inputs: Vec<Tensor> = f.args.iter().zip(1..).map(|(a, i)| input(a, i)).collect();
     let mut values: HashMap<ValueId, Tensor> = HashMap::new();
     for (i, tensor) in inputs.iter().enumerate() {
         values.insert(ValueId(i as u32), tensor.clone());
     }
-    let options = CodegenOptions::default();
+    let codegen = CodegenOptions::default();
     // Not every op takes every layout; it says so.
     let planar = f.nodes.iter().any(|n| n.attrs.get(LAYOUT).is_some());
     for (_, node) in f.iter_nodes() {
@@ -109,11 +109,20 @@ fn check(words: &[u32]) -> Result<(), TestCaseError> {
             continue;
         }
         let (one, operands) = single(&f, node, &values);
+        // Padding is skipped, or is a product with zero, which an infinity tells apart.
+        let contraction = matches!(
+            node.op,
+            Op::Conv2d | Op::DepthwiseConv2d | Op::TransposeConv2d | Op::MatMul
+        );
+        let infinite = |v: &ValueId| values[v].to_f32s().iter().any(|v| !v.is_finite());
+        if contraction && node.operands.iter().any(infinite) {
+            return Ok(());
+        }
         // What the reference refuses (codes that are none, indices out of range) has no value.
         let Ok(expected) = hla_reference::evaluate(&one, &operands) else {
             return Ok(());
         };
-        let program = jit(&one, &options);
+        let program = jit(&one, &codegen);
         if planar && program.is_err() {
             return Ok(());
         }
@@ -130,7 +139,7 @@ fn check(words: &[u32]) -> Result<(), TestCaseError> {
             values.insert(result, computed.clone());
         }
     }
-    let program = jit(&f, &options);
+    let program = jit(&f, &codegen);
     if planar && program.is_err() {
         return Ok(());
     }
@@ -153,6 +162,11 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases / 4, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn whole_functions_give_the_bits_of_their_nodes(words in prop::collection::vec(any::<u32>(), 0..300)) {
-        check(&words)?;
+        check(&words, Options::default())?;
+    }
+
+    #[test]
+    fn special_numbers_too(words in prop::collection::vec(any::<u32>(), 0..300)) {
+        check(&words, Options { special_floats: true, ..Options::default() })?;
     }
 }
