@@ -273,6 +273,24 @@ fn sums_that_others_use_are_stored() {
 }
 
 #[test]
+fn a_step_that_nobody_takes_may_be_huge() {
+    let mut random = Random(5);
+    let attrs = Attrs::new()
+        .with("pad", vec![0i64; 4])
+        .with("stride", vec![i64::from(i32::MAX); 2])
+        .with("dilation", vec![i64::from(i32::MAX); 2]);
+    let operands = [
+        random.tensor(&[2, 1, 1, 4], DType::F32),
+        random.tensor(&[4, 1, 1, 4], DType::F32),
+        random.tensor(&[4], DType::F32),
+    ];
+    check(Op::Conv2d, &operands, 1, attrs.clone()).unwrap();
+    let weight = random.tensor(&[1, 1, 4, 1], DType::F32);
+    let operands = [operands[0].clone(), weight, operands[2].clone()];
+    check(Op::DepthwiseConv2d, &operands, 1, attrs).unwrap();
+}
+
+#[test]
 fn a_huge_padded_input_is_refused() {
     let mut function = Function::new("main");
     let ty = |shape: &[usize]| TensorType::try_new(shape, DType::F32).unwrap();

@@ -10,7 +10,7 @@ use hla_ir::Diagnostic;
 
 use super::arithmetic::{Arithmetic, WORD};
 use super::tile::{Pixels, Taps, Tiling, at_most};
-use crate::kernel::{Buffer, EmitKernel, KernelBuilder, KernelReport};
+use crate::kernel::{Buffer, EmitKernel, KernelBuilder, KernelReport, Slot};
 
 /// Multiplications that make a parallel item worth its hand-over.
 pub(super) const ITEM_MULTIPLICATIONS: u64 = 1 << 18;
@@ -237,6 +237,10 @@ impl EmitKernel for Dense {
         let strategy = format!("{lanes}, tiles of {} x {}", tile.pixels, tile.columns());
         let mut report = KernelReport::new(self.computes.clone(), strategy);
         report.notes.extend(self.tiling.output.describe());
+        if self.weights.slot == Slot::State {
+            let panels = self.batches.count * self.tiling.panels();
+            report.state_bytes = panels * self.words() * tile.columns() * WORD;
+        }
         report
     }
 }

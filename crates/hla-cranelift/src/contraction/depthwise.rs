@@ -11,7 +11,7 @@ use hla_ir::Diagnostic;
 use super::arithmetic::WORD;
 use super::dense::ITEM_MULTIPLICATIONS;
 use super::tile::{Pixels, Taps, Tiling};
-use crate::kernel::{Buffer, EmitKernel, KernelBuilder, KernelReport};
+use crate::kernel::{Buffer, EmitKernel, KernelBuilder, KernelReport, Slot};
 
 /// Sums over windows, channel by channel.
 pub(super) struct Depthwise {
@@ -114,6 +114,9 @@ impl EmitKernel for Depthwise {
         );
         let mut report = KernelReport::new(self.computes.clone(), strategy);
         report.notes.extend(self.tiling.output.describe());
+        if self.weights.slot == Slot::State {
+            report.state_bytes = self.taps[0].count * self.taps[1].count * self.weight_stride;
+        }
         report
     }
 }

@@ -73,7 +73,7 @@ pub(super) fn lower(
         let stride = weights.bytes() / count;
         (pack(cx, node, weights), Weights::Panels, stride)
     };
-    let one = Taps { count: 1, input: 0 };
+    let one = Taps::new(1, 1, prepared.row);
     let dense = Dense {
         name: "matmul",
         computes: computes(cx, node),

@@ -1,6 +1,6 @@
 //! Convolutions and matrix products over floats and int8.
 //!
-//! - [`convolution`], [`matmul`]: from ops to kernels; [`phases`] takes transposed convolutions apart;
+//! - [`convolution`], [`transposed`] (taken apart into [`phases`]), [`matmul`]: from ops to kernels;
 //! - [`operands`]: what the kernels read and write: [`pad`] copies inputs, [`pack`] weights;
 //! - [`output`]: where sums go, elementwise ops that follow included;
 //! - [`dense`] and [`depthwise`]: the kernels that multiply, over tiles ([`tile`]) of words
@@ -21,6 +21,7 @@ mod pack;
 mod pad;
 mod phases;
 mod tile;
+mod transposed;
 
 use hla_ir::{Diagnostic, Node, NodeId, Op};
 
@@ -40,7 +41,7 @@ pub(crate) fn lower(
     match node.op {
         Op::Conv2d => convolution::conv2d(cx, node, group),
         Op::DepthwiseConv2d => convolution::depthwise(cx, node, group),
-        Op::TransposeConv2d => convolution::transposed(cx, node, group),
+        Op::TransposeConv2d => transposed::lower(cx, node, group),
         Op::MatMul => matmul::lower(cx, node, group),
         _ => Err(cx.unsupported(node)),
     }

@@ -25,6 +25,18 @@ pub(super) struct Taps {
     pub input: u64,
 }
 
+impl Taps {
+    /// The taps of a dilated window over rows or pixels at a distance.
+    pub fn new(count: u64, dilation: u64, distance: u64) -> Taps {
+        // A dilation that nothing is dilated by may be as large as it likes.
+        let dilation = if count > 1 { dilation } else { 1 };
+        Taps {
+            count,
+            input: dilation * distance,
+        }
+    }
+}
+
 /// Where the bias is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Bias {
