@@ -1,5 +1,6 @@
 //! Bad input is normal input: every case must be refused with a message that says where the fault
 //! is and what to do, exit status 1 (2 for the command line itself), no panic, and nothing written.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::fs;
 use std::path::Path;

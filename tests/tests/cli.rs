@@ -427,3 +427,43 @@ fn a_closed_pipe_is_no_error() {
         (1, "")
     );
 }
+
+#[test]
+fn the_commands_of_the_readme_work() {
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let place = Place::new();
+    std::fs::create_dir(place.path("examples")).unwrap();
+    std::os::unix::fs::symlink(
+        root().join("examples/digits"),
+        place.path("examples/digits"),
+    )
+    .unwrap();
+    for (from, to) in [
+        ("cnn.mlir", "cnn.mlir"),
+        ("cnn.safetensors", "cnn.safetensors"),
+        ("test-images.npy", "images.npy"),
+    ] {
+        std::os::unix::fs::symlink(digits(from), place.path(to)).unwrap();
+    }
+    let mut commands: Vec<String> = Vec::new();
+    for block in readme
+        .split("```sh\n")
+        .skip(1)
+        .filter_map(|b| b.split("```").next())
+    {
+        let joined = block.replace("\\\n", " ");
+        commands.extend(
+            joined
+                .lines()
+                .filter(|l| l.starts_with("hlac "))
+                .map(str::to_owned),
+        );
+    }
+    assert!(commands.len() >= 5, "{commands:?}");
+    let folder = hlac().parent().unwrap().display().to_string();
+    for command in commands {
+        let script = format!("PATH={folder}:$PATH; {command}");
+        let outcome = run_in(&place.path("."), Path::new("sh"), &["-c", &script], b"");
+        assert_eq!(outcome.status, 0, "{command}\n{}", outcome.stderr);
+    }
+}
