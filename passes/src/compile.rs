@@ -57,6 +57,7 @@ pub fn inference_pipeline(
         ),
         crate::fuse::PASS.with_defaults(),
         crate::pack::PASS.with_defaults(),
+        crate::plan_layout::PASS.with_defaults(),
     ])
 }
 

@@ -28,6 +28,7 @@ pub mod fold_constants;
 pub mod freeze;
 pub mod fuse;
 pub mod pack;
+pub mod plan_layout;
 pub mod quantize_activations;
 pub mod ternarize;
 

@@ -38,6 +38,7 @@ static REGISTRY: &[PassInfo] = &[
     crate::quantize_activations::PASS,
     crate::fuse::PASS,
     crate::pack::PASS,
+    crate::plan_layout::PASS,
 ];
 
 /// All passes, in the order in which a compilation runs them.

@@ -2,6 +2,21 @@
 //!
 //! The attribute `hla.layout` on a node names the layout of its first result; absent means
 //! row-major. It never changes a value, only its bytes, so an evaluator ignores it.
+//!
+//! # Who accepts what
+//! This is the contract between `hla-plan-layout`, which sets layouts, and backends, which must
+//! accept all that it produces:
+//! - `hla.ternary_conv2d` reads its input and residual, and writes its result, in any layout, each
+//!   in its own;
+//! - `tosa.max_pool2d`, `tosa.avg_pool2d`, `hla.dynamic_quantize`, `hla.relayout` and elementwise
+//!   ops whose operands and results have rank 4 and elements of f32 or i8 likewise;
+//! - every other op, arguments, constants and results of a function are row-major;
+//! - a planar layout has any halo and, for i8 values, elements of i8 or i16. Whoever writes a planar
+//!   value writes its halo, too.
+//!
+//! `hla-plan-layout` itself makes planes without halo, of the value's own element type: the CPU's
+//! ternary kernels copy what they read into padded planes of their own, where rows of pixels are
+//! what they copy fastest.
 
 use std::fmt;
 

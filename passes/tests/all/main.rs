@@ -15,5 +15,6 @@ mod layers;
 mod networks;
 mod oracle;
 mod pack;
+mod plan_layout;
 mod quantize_activations;
 mod ternarize;
