@@ -175,17 +175,26 @@ impl BoxKernel {
                     k.write(element, place, 0);
                 }
             }
-            (Inner::Row(dim), from, source) => k.repeat(dim.extent, 1, |k, i| {
-                let (from, to) = advance(k, from, to, i, dim);
-                let value = match (from, source) {
-                    (Some(from), _) => k.b.ins().load(ty, READ, from, 0),
-                    (None, Source::Fill(value)) => {
-                        k.b.ins().iconst(ty, element_bits(value, self.bytes))
+            (Inner::Row(dim), from, source) => {
+                // The addresses are carried along, so nothing is multiplied in the loop.
+                let init: Vec<Value> = std::iter::once(to).chain(from).collect();
+                let (start, end) = (k.int(0), k.int(dim.extent));
+                k.for_range_carry(start, end, 1, &init, |k, _, at| {
+                    let value = match (at.get(1), source) {
+                        (Some(&from), _) => k.b.ins().load(ty, READ, from, 0),
+                        (None, Source::Fill(value)) => {
+                            k.b.ins().iconst(ty, element_bits(value, self.bytes))
+                        }
+                        (None, Source::Copy(_)) => return at.to_vec(),
+                    };
+                    k.write(value, at[0], 0);
+                    let mut next = vec![k.offset(at[0], dim.to)];
+                    if let Some(&from) = at.get(1) {
+                        next.push(k.offset(from, dim.from));
                     }
-                    (None, Source::Copy(_)) => return,
-                };
-                k.write(value, to, 0);
-            }),
+                    next
+                });
+            }
             (Inner::Run(_), None, Source::Copy(_)) => {}
         }
     }

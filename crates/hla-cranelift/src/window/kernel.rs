@@ -100,12 +100,12 @@ impl Pool {
         let from = k.index(window.from, c, bytes);
         let start = self.start(k, width);
         let init = vec![start; vectors as usize];
-        let (first, past) = window.rows;
-        let sums = k.for_range_carry(first, past, 1, &init, |k, h, sums| {
-            let line = k.index(from, h, row);
-            let (first, past) = window.columns;
-            k.for_range_carry(first, past, 1, sums, |k, w, sums| {
-                let at = k.index(line, w, column);
+        // The loops count addresses, so nothing is multiplied inside them.
+        let offsets = [window.columns.0, window.columns.1].map(|w| k.scale(w, column));
+        let lines = [window.rows.0, window.rows.1].map(|h| k.index(from, h, row));
+        let sums = k.for_range_carry(lines[0], lines[1], row, &init, |k, line, sums| {
+            let taps = offsets.map(|offset| k.b.ins().iadd(line, offset));
+            k.for_range_carry(taps[0], taps[1], column, sums, |k, at, sums| {
                 (0..vectors)
                     .zip(sums)
                     .map(|(n, &sum)| {

@@ -93,12 +93,13 @@ impl Planar {
         let at = k.index(from, ow, stride * bytes);
         let at = k.offset(at, -pad * bytes);
         let start = self.start_value(k);
+        // The loop counts addresses, so nothing is multiplied inside it.
+        let lines = [rows.0, rows.1].map(|h| k.index(at, h, row));
         let mut sum: Option<Value> = None;
         for kw in 0..kernel {
             // The maximum along the column first: neighbours in memory, whatever the stride.
             let init = vec![start; stride as usize];
-            let columns = k.for_range_carry(rows.0, rows.1, 1, &init, |k, h, sums| {
-                let line = k.index(at, h, row);
+            let columns = k.for_range_carry(lines[0], lines[1], row, &init, |k, line, sums| {
                 (0..stride)
                     .zip(sums)
                     .map(|(part, &sum)| {
