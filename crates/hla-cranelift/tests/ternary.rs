@@ -266,31 +266,19 @@ proptest! {
 /// The innermost loops over the weights, as they come out for both processors.
 #[test]
 fn inner_loops() {
+    let (i8, f32) = (DType::I8, DType::F32);
+    let (sparse, look_up) = (TernaryStrategy::SparseAdd, TernaryStrategy::LookUpTable);
     let cases = [
-        (
-            "sparse_i8",
-            DType::I8,
-            TernaryStrategy::SparseAdd,
-            ["vpaddw", "add v"],
-        ),
-        (
-            "sparse_f32",
-            DType::F32,
-            TernaryStrategy::SparseAdd,
-            ["vaddps", "fadd v"],
-        ),
-        (
-            "look_up_i8",
-            DType::I8,
-            TernaryStrategy::LookUpTable,
-            ["vpshufb", "tbl"],
-        ),
+        ("sparse_i8", 64, i8, sparse, ["vpaddw", "add v"]),
+        ("sparse_f32", 64, f32, sparse, ["vaddps", "fadd v"]),
+        ("turns_f32", 1, f32, sparse, ["vaddps", "fadd v"]),
+        ("look_up_i8", 64, i8, look_up, ["vpshufb", "tbl"]),
     ];
-    for (name, dtype, strategy, signs) in cases {
+    for (name, rows, dtype, strategy, signs) in cases {
         for (target, sign) in ["x86_64", "aarch64"].into_iter().zip(signs) {
             let mut random = Random(1);
             let mut f = Function::new("f");
-            let x = f.add_arg(Arg::new(TensorType::new([1, 64, 32], dtype)));
+            let x = f.add_arg(Arg::new(TensorType::new([1, rows, 32], dtype)));
             let y = Layer::matmul(64, 32).push(&mut f, &mut random, x, None);
             f.results = vec![y];
             let options = CodegenOptions {

@@ -65,12 +65,12 @@ pub(super) struct Channel {
     bias: Value,
 }
 
-/// Addresses of what columns of a matrix product need.
+/// Where an epilogue's buffers are.
 pub(super) struct Places {
-    scale: Value,
-    bias: Value,
-    residual: Option<Value>,
-    out: Value,
+    pub scale: Value,
+    pub bias: Value,
+    pub residual: Option<Value>,
+    pub out: Value,
 }
 
 /// One element as f32.
@@ -335,7 +335,7 @@ impl Epilogue {
         y
     }
 
-    /// Addresses of what [`Epilogue::finish_columns`] needs.
+    /// Loads the addresses of all buffers.
     pub fn places(&self, k: &mut KernelBuilder<'_>) -> Places {
         Places {
             scale: k.address(self.scale),

@@ -8,11 +8,12 @@
 //! offsets start, where they end and its −1 offsets start, where these end (bytes from the start
 //! of the lists), and n₊ − n₋, the excess of +1 weights.
 
+use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{InstBuilder, Value, types};
 use hla_ir::Diagnostic;
 
 use super::geometry::{Geometry, Stage};
-use crate::kernel::{Buffer, EmitKernel, KernelBuilder, KernelReport};
+use crate::kernel::{Buffer, EmitKernel, KernelBuilder, KernelReport, READ};
 
 /// Bytes of a table entry.
 pub(super) const ENTRY: i64 = 16;
@@ -80,10 +81,7 @@ impl ListPlan {
 /// Expands packed codes into table and lists.
 pub(super) struct ExpandKernel {
     pub plan: ListPlan,
-    /// Distance in bytes between the planes of two input channels.
-    pub plane_bytes: i64,
-    /// Input channels.
-    pub in_channels: i64,
+    pub walk: Walk,
     /// Rows of codes, each starting on a byte.
     pub codes: Buffer,
     /// For each tap a u32: bytes to what it reads in channel 0; and one entry more.
@@ -102,16 +100,26 @@ pub(super) fn tap_table(stage: &Stage, element_bytes: usize) -> Vec<u8> {
         .collect()
 }
 
-impl ExpandKernel {
-    /// Appends the offsets of the weights `from..to` whose code has bit `sign`; gives the new end
-    /// and the position (tap, channel, offset) of weight `to`.
-    fn append(
-        &self,
+/// How offsets follow each other from one weight of a channel to the next.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Walk {
+    /// Distance in bytes between the planes of two input channels.
+    pub plane_bytes: i64,
+    /// Input channels.
+    pub in_channels: i64,
+}
+
+impl Walk {
+    /// Writes the offsets of the weights `range` whose code has bit `sign`, one every `distance`
+    /// bytes, a power of two; what follows the last is overwritten. `start` is where to write, and
+    /// the position (tap, channel, offset) of the first weight; gives both after the last.
+    pub fn append(
+        self,
         k: &mut KernelBuilder<'_>,
-        row: Value,
-        taps: Value,
+        [row, taps]: [Value; 2],
         range: [Value; 2],
         sign: i64,
+        distance: i64,
         start: [Value; 4],
     ) -> [Value; 4] {
         let out = k.for_range_carry(range[0], range[1], 1, &start, |k, i, at| {
@@ -120,29 +128,25 @@ impl ExpandKernel {
             k.write(narrow, end, 0);
             let byte = k.b.ins().ushr_imm_u(i, 2);
             let byte = k.b.ins().iadd(row, byte);
-            let byte = k.b.ins().uload8(types::I64, crate::kernel::READ, byte, 0);
+            let byte = k.b.ins().uload8(types::I64, READ, byte, 0);
             let shift = k.b.ins().band_imm_u(i, 3);
             let shift = k.b.ins().ishl_imm_u(shift, 1);
             let code = k.b.ins().ushr(byte, shift);
             // The entry stays if the code's bit is set.
-            let kept = if sign == 0 {
-                k.b.ins().ishl_imm_u(code, 2)
-            } else {
-                k.b.ins().ishl_imm_u(code, 1)
-            };
-            let kept = k.b.ins().band_imm_u(kept, 4);
+            let kept =
+                k.b.ins()
+                    .ishl_imm_u(code, i64::from(distance.trailing_zeros()) - sign);
+            let kept = k.b.ins().band_imm_u(kept, distance);
             let end = k.b.ins().iadd(end, kept);
             let channel = k.offset(channel, 1);
             let all = k.int(self.in_channels);
-            let wraps =
-                k.b.ins()
-                    .icmp(cranelift_codegen::ir::condcodes::IntCC::Equal, channel, all);
+            let wraps = k.b.ins().icmp(IntCC::Equal, channel, all);
             let next_tap = k.offset(tap, 4);
             let tap = k.b.ins().select(wraps, next_tap, tap);
             let zero = k.int(0);
             let channel = k.b.ins().select(wraps, zero, channel);
             let at_tap = k.b.ins().iadd(taps, tap);
-            let first = k.b.ins().uload32(crate::kernel::READ, at_tap, 0);
+            let first = k.b.ins().uload32(READ, at_tap, 0);
             let next = k.offset(offset, self.plane_bytes);
             let offset = k.b.ins().select(wraps, first, next);
             vec![end, tap, channel, offset]
@@ -171,7 +175,7 @@ impl EmitKernel for ExpandKernel {
         let table = k.address(self.table);
         let lists = k.address(self.lists);
         let zero = k.int(0);
-        let first = k.b.ins().uload32(crate::kernel::READ, taps, 0);
+        let first = k.b.ins().uload32(READ, taps, 0);
         let channels = k.int(plan.channels as i64);
         k.for_range_carry(zero, channels, 1, &[lists, table, codes], |k, _, at| {
             let row = at[2];
@@ -185,10 +189,12 @@ impl EmitKernel for ExpandKernel {
                 let fan_in = k.int(plan.fan_in as i64);
                 let to = k.b.ins().smin(to, fan_in);
                 let range = [from, to];
-                let [middle, ..] =
-                    self.append(k, row, taps, range, 0, [start, tap, channel, offset]);
-                let [end, tap, channel, offset] =
-                    self.append(k, row, taps, range, 1, [middle, tap, channel, offset]);
+                let append = |k: &mut KernelBuilder<'_>, sign, to| {
+                    let at = [to, tap, channel, offset];
+                    self.walk.append(k, [row, taps], range, sign, 4, at)
+                };
+                let [middle, ..] = append(k, 0, start);
+                let [end, tap, channel, offset] = append(k, 1, middle);
                 for (i, position) in [start, middle, end].into_iter().enumerate() {
                     let bytes = k.b.ins().isub(position, lists);
                     let bytes = k.b.ins().ireduce(types::I32, bytes);

@@ -3,13 +3,15 @@
 //! - [`geometry`]: the shape of a contraction and of its staged input; [`stage`]: the kernel that
 //!   stages it;
 //! - [`lists`]: the weights as lists of offsets, expanded from 2-bit codes by `NAME_init`;
-//! - [`sparse`]: the sums by sparse addition; [`lut`]: those by look-up tables;
+//! - [`sparse`]: the sums by sparse addition, [`rows`] for few rows; [`lut`]: those by look-up
+//!   tables;
 //! - [`epilogue`]: scale, bias, residual, clamp, rounding and the output's layout.
 
 mod epilogue;
 mod geometry;
 mod lists;
 mod lut;
+mod rows;
 mod sparse;
 mod stage;
 
@@ -17,8 +19,9 @@ use hla_ir::{DType, Diagnostic, Layout, Node, Op};
 
 use self::epilogue::Epilogue;
 use self::geometry::{Geometry, Stage, Strided};
-use self::lists::{ExpandKernel, ListPlan, tap_table};
+use self::lists::{ExpandKernel, ListPlan, Walk, tap_table};
 use self::lut::{ArrangeKernel, LutKernel, LutPlan, TableKernel};
+use self::rows::{MOST_ROWS, RowsKernel, RowsPlan, TurnsKernel};
 use self::sparse::{FAN_IN_LIMIT, SEGMENT_LIMIT, SparseKernel};
 use self::stage::StageKernel;
 use crate::kernel::{Buffer, View};
@@ -58,8 +61,57 @@ pub(crate) fn lower(cx: &mut Lowering<'_>, node: &Node) -> Result<(), Diagnostic
     if look_up {
         look_up_table(cx, contraction);
         Ok(())
+    } else if contraction.matrix && contraction.float && contraction.geometry.output[1] <= MOST_ROWS
+    {
+        few_rows(cx, node, contraction)
     } else {
         sparse_add(cx, node, contraction)
+    }
+}
+
+/// Adds the kernels of sparse addition for few rows of f32.
+fn few_rows(cx: &mut Lowering<'_>, node: &Node, c: Contraction) -> Result<(), Diagnostic> {
+    let g = c.geometry;
+    let plan = RowsPlan::new(&c.weights.trits, &g);
+    let stage = Stage::new(&g, 4);
+    let bytes = 4 * stage.elements as u64;
+    if bytes > u64::from(u32::MAX) || plan.list_bytes() > u64::from(u32::MAX) {
+        return Err(too_large(node));
+    }
+    let lists = cx.state(plan.list_bytes());
+    let taps = cx.rodata_bytes(tap_table(&stage, 4))?;
+    let bounds = cx.rodata_bytes(plan.bound_bytes())?;
+    cx.init(TurnsKernel {
+        plan: plan.clone(),
+        walk: walk(&g, &stage, 4),
+        zeros_at: bytes as i64,
+        codes: c.weights.codes,
+        taps,
+        bounds,
+        lists,
+    });
+    let staged = cx.temp(bytes + rows::ZEROS as u64);
+    cx.run(StageKernel {
+        geometry: g,
+        stage,
+        from: c.input,
+        to: staged,
+        zeros: rows::ZEROS,
+    });
+    cx.run(RowsKernel {
+        plan,
+        staged,
+        bounds,
+        lists,
+        epilogue: c.epilogue,
+    });
+    Ok(())
+}
+
+fn walk(g: &Geometry, stage: &Stage, element_bytes: usize) -> Walk {
+    Walk {
+        plane_bytes: (stage.plane * element_bytes) as i64,
+        in_channels: g.in_channels as i64,
     }
 }
 
@@ -105,8 +157,7 @@ fn sparse_add(cx: &mut Lowering<'_>, node: &Node, c: Contraction) -> Result<(), 
     let taps = cx.rodata_bytes(tap_table(&stage, element_bytes))?;
     cx.init(ExpandKernel {
         plan: plan.clone(),
-        plane_bytes: (stage.plane * element_bytes) as i64,
-        in_channels: g.in_channels as i64,
+        walk: walk(&g, &stage, element_bytes),
         codes: c.weights.codes,
         taps,
         table,
@@ -118,7 +169,9 @@ fn sparse_add(cx: &mut Lowering<'_>, node: &Node, c: Contraction) -> Result<(), 
         stage: stage.clone(),
         from: c.input,
         to: staged,
+        zeros: 0,
     });
+    let wanted = cx.options.ternary == Some(TernaryStrategy::LookUpTable);
     cx.run(SparseKernel {
         geometry: g,
         stage,
@@ -129,6 +182,7 @@ fn sparse_add(cx: &mut Lowering<'_>, node: &Node, c: Contraction) -> Result<(), 
         table,
         lists,
         epilogue: c.epilogue,
+        note: wanted.then_some("look-up tables are for products of int8 only"),
     });
     Ok(())
 }

@@ -39,6 +39,8 @@ pub(super) struct SparseKernel {
     pub table: Buffer,
     pub lists: Buffer,
     pub epilogue: Epilogue,
+    /// Why it is this strategy, if the user asked for another.
+    pub note: Option<&'static str>,
 }
 
 /// Pixels in a vector of the staged input.
@@ -250,10 +252,8 @@ impl EmitKernel for SparseKernel {
         let staged = k.address(self.staged);
         let table = k.address(self.table);
         let lists = k.address(self.lists);
-        let scale = k.address(epilogue.scale);
-        let bias = k.address(epilogue.bias);
-        let out = k.address(epilogue.out.origin);
-        let residual = epilogue.residual.as_ref().map(|(r, _)| k.address(r.origin));
+        let places = epilogue.places(k);
+        let out = places.out;
         let tiles: Tiles = epilogue.tiles(k, block_len);
         let wide = (self.plan.segments() > 1).then(|| stack(k, 4 * block_len));
         let extents = [g.images, self.blocks(), self.groups()].map(|e| e as i64);
@@ -272,11 +272,11 @@ impl EmitKernel for SparseKernel {
             let entry = k.index(table, from, ENTRY * self.plan.segments() as i64);
             k.for_range_carry(from, to, 1, &[entry], |k, c, at| {
                 epilogue.when_first(k, number, |k| epilogue.fill_halo(k, image, out, c));
-                if let Some(residual) = residual {
+                if let Some(residual) = places.residual {
                     epilogue.load_residual(k, &tiles, &block, residual, c);
                 }
                 let sums = self.sums(k, base, lists, at[0], wide);
-                let channel = epilogue.channel(k, scale, bias, c);
+                let channel = epilogue.channel(k, places.scale, places.bias, c);
                 for (i, four) in sums.chunks(4).enumerate() {
                     epilogue.finish(k, &channel, &tiles, four, 16 * i as i64);
                 }
@@ -319,6 +319,7 @@ impl EmitKernel for SparseKernel {
             plan.segments(),
             plan.longest,
         ));
+        report.notes.extend(self.note.map(str::to_owned));
         report
     }
 }

@@ -22,6 +22,8 @@ pub(super) struct StageKernel {
     pub stage: Stage,
     pub from: Strided,
     pub to: Buffer,
+    /// Zero bytes after the last staged element.
+    pub zeros: i64,
 }
 
 impl StageKernel {
@@ -253,6 +255,13 @@ impl EmitKernel for StageKernel {
         let to = k.address(self.to);
         let extents = [g.images, self.channel_blocks(), s.rows].map(|e| e as i64);
         let (begin, end) = (k.begin(), k.end());
+        if self.zeros > 0 {
+            let is_first = k.b.ins().icmp_imm_u(IntCC::Equal, begin, 0);
+            k.when(is_first, |k| {
+                let after = k.offset(to, s.elements as i64 * bytes);
+                k.zero_fill(after, self.zeros);
+            });
+        }
         k.for_range(begin, end, 1, |k, item| {
             let at = k.unravel(item, &extents);
             let (image, block, y) = (at[0], at[1], at[2]);
