@@ -96,7 +96,7 @@ prop_compose! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn convolutions_give_the_bits_of_the_reference(
@@ -142,6 +142,33 @@ proptest! {
             random.tensor(&[oc], sum),
         ];
         check(Op::TransposeConv2d, &operands, constant, attrs)?;
+    }
+
+    #[test]
+    fn whatever_the_attributes_nothing_panics(
+        n in 0usize..3, h in 0usize..4, w in 1usize..4, kh in 1usize..4, ic in 1usize..3, oc in 1usize..9,
+        steps in prop::array::uniform4(prop_oneof![1i64..3, 1i64..40, Just(i64::from(i32::MAX))]),
+        pad in prop::array::uniform4(prop_oneof![-2i64..3, Just(i64::from(i32::MAX))]),
+        op in prop_oneof![Just(Op::Conv2d), Just(Op::DepthwiseConv2d), Just(Op::TransposeConv2d)],
+    ) {
+        let mut function = Function::new("main");
+        let mut arg = |shape: &[usize]| function.add_arg(Arg::new(TensorType::try_new(shape, DType::F32).unwrap()));
+        let weight = if op == Op::DepthwiseConv2d { [kh, 2, ic, oc] } else { [oc, kh, 2, ic] };
+        let operands = [arg(&[n, h, w, ic]), arg(&weight), arg(&[1])];
+        let mut attrs = Attrs::new().with("stride", steps[..2].to_vec());
+        if op == Op::TransposeConv2d {
+            attrs.set("out_pad", pad.to_vec());
+        } else {
+            attrs.set("pad", pad.to_vec());
+            attrs.set("dilation", steps[2..].to_vec());
+        }
+        if let Ok(result) = function.push(op, &operands, attrs, Location::unknown()) {
+            function.results.push(result);
+            let target = Target::parse("aarch64", &[]).unwrap();
+            if let Err(error) = compile(&function, &target, &CodegenOptions::default()) {
+                prop_assert!(error.message.contains("too large"), "{error}");
+            }
+        }
     }
 
     #[test]

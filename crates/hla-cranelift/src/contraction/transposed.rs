@@ -53,10 +53,11 @@ pub(super) fn lower(
         .iter()
         .flat_map(|r| cols.phases.iter().map(move |c| (r, c)));
     for (row, col) in pairs {
-        let axis = |phase: &Phase, input, output| Axis {
+        // A stride that never steps may be as large as it likes.
+        let axis = |phase: &Phase, input, step: u64, output: u64| Axis {
             extent: phase.count,
             input,
-            output,
+            output: if phase.count > 1 { step * output } else { 0 },
         };
         let axes = [
             Axis {
@@ -64,8 +65,8 @@ pub(super) fn lower(
                 input: prepared.batch,
                 output: oh * out_row,
             },
-            axis(row, prepared.row, rows.step * out_row),
-            axis(col, prepared.pixel, cols.step * out_pixel),
+            axis(row, prepared.row, rows.step, out_row),
+            axis(col, prepared.pixel, cols.step, out_pixel),
         ];
         let tiling = Tiling::new(
             arithmetic,
@@ -75,15 +76,20 @@ pub(super) fn lower(
             target.output.clone(),
         );
         let first_tap = (row.kernel * kw + col.kernel) * channels;
-        let step_h = -((rows.step * kw * channels) as i64);
-        let step_w = -((cols.step * channels) as i64);
+        let back = |phase: &Phase, step: u64, distance: u64| match phase.taps {
+            0 | 1 => 0,
+            _ => -((step * distance) as i64),
+        };
         let weights = Pack {
             arithmetic,
             source: Source {
                 buffer: weight.buffer.at(first_tap * size),
                 batch: 0,
                 column: (kh * kw * channels) as i64,
-                taps: [(row.taps, step_h), (col.taps, step_w)],
+                taps: [
+                    (row.taps, back(row, rows.step, kw * channels)),
+                    (col.taps, back(col, cols.step, channels)),
+                ],
                 run: (channels, 1),
             },
             zero_point: zero_point(node, "weight_zp"),
