@@ -53,9 +53,15 @@ pub(super) const RULES: &[Rule] = &[
     },
     Rule {
         name: "scale-above-move",
-        algebra: "s·move(x) = move(s·x), move = reshape, transpose, s one number",
+        algebra: "s·move(x) = move(s·x), move = reshape, transpose, where each s is that of one channel of x",
         roots: &[Op::Mul],
-        apply: scale_above_move,
+        apply: above_move,
+    },
+    Rule {
+        name: "bias-above-move",
+        algebra: "move(x) + b = move(x + b), likewise",
+        roots: &[Op::Add],
+        apply: above_move,
     },
     Rule {
         name: "scale-below-concat",
@@ -204,18 +210,7 @@ fn moved(op: Op, attrs: &Attrs, s: &Constant, from: &[usize], to: &[usize]) -> O
         Op::Transpose => {
             let perms = attrs.i64s("perms")?;
             let shape: Vec<usize> = perms.iter().map(|&p| s.shape[p as usize]).collect();
-            let strides = hla_ir::types::row_major_strides(&s.shape);
-            let values = positions(&shape)
-                .map(|at| {
-                    let source: usize = at
-                        .iter()
-                        .zip(perms)
-                        .map(|(i, &p)| i * strides[p as usize])
-                        .sum();
-                    s.values[source]
-                })
-                .collect();
-            Some(Constant { shape, values })
+            Some(transposed(s, perms, shape))
         }
         // The scale of a dimension that the op changes must be the same all along it.
         Op::Slice | Op::Pad => {
@@ -230,6 +225,18 @@ fn moved(op: Op, attrs: &Attrs, s: &Constant, from: &[usize], to: &[usize]) -> O
     }
 }
 
+/// A constant with its dimensions permuted to give this shape.
+fn transposed(c: &Constant, perms: &[i64], shape: Vec<usize>) -> Constant {
+    let strides = hla_ir::types::row_major_strides(&c.shape);
+    let values = positions(&shape)
+        .map(|at| {
+            let steps = at.iter().zip(perms).map(|(i, &p)| i * strides[p as usize]);
+            c.values[steps.sum::<usize>()]
+        })
+        .collect();
+    Constant { shape, values }
+}
+
 /// All positions in a shape, row-major.
 fn positions(shape: &[usize]) -> impl Iterator<Item = Vec<usize>> + '_ {
     (0..shape.iter().product::<usize>()).map(move |mut index| {
@@ -242,20 +249,53 @@ fn positions(shape: &[usize]) -> impl Iterator<Item = Vec<usize>> + '_ {
     })
 }
 
-fn scale_above_move(site: &mut Site<'_>, out: &mut Vec<Id>) -> Option<()> {
-    let (inner, s) = site.with_constant()?;
-    let s = s.uniform()?;
+fn above_move(site: &mut Site<'_>, out: &mut Vec<Id>) -> Option<()> {
+    let (inner, c) = site.with_constant()?;
+    let c = c.squeezed();
     for op in [Op::Reshape, Op::Transpose] {
         for node in site.find(inner, op) {
-            if let Some(x) = absorbing(site, &node) {
-                let rank = site.ty(x)?.rank();
-                if let Some(scaled) = site.scale(x, &Constant::scalar(rank, s)) {
-                    out.push(site.like(&node, [scaled]));
-                }
+            let Some(x) = absorbing(site, &node) else {
+                continue;
+            };
+            let before = site.ty(x)?.shape;
+            let attrs = site.attrs(node.apply()?);
+            let Some(c) = unmoved(op, attrs, &c, &before) else {
+                continue;
+            };
+            let joined = match site.apply.op {
+                Op::Mul => site.scale(x, &c),
+                _ => site.shift(x, &c),
+            };
+            if let Some(joined) = joined {
+                out.push(site.like(&node, [joined]));
             }
         }
     }
     Some(())
+}
+
+/// The constant for a tensor of shape `before` that an op turns into `c` for its result.
+fn unmoved(op: Op, attrs: &Attrs, c: &Constant, before: &[usize]) -> Option<Constant> {
+    if let Some(value) = c.uniform() {
+        return Some(Constant::scalar(before.len(), value));
+    }
+    match op {
+        // Channels stay channels where the last extent stays.
+        Op::Reshape => Some(Constant::per_channel(
+            before.len(),
+            c.channels(*before.last()?)?,
+        )),
+        Op::Transpose => {
+            let perms = attrs.i64s("perms")?;
+            let mut inverse = vec![0; perms.len()];
+            for (i, &p) in perms.iter().enumerate() {
+                inverse[p as usize] = i as i64;
+            }
+            let shape: Vec<usize> = inverse.iter().map(|&i| c.shape[i as usize]).collect();
+            Some(transposed(c, &inverse, shape))
+        }
+        _ => None,
+    }
 }
 
 fn scale_below_concat(site: &mut Site<'_>, out: &mut Vec<Id>) -> Option<()> {

@@ -97,6 +97,20 @@ fn a_scale_does_not_cross_padding_with_another_constant_than_zero() {
 }
 
 #[test]
+fn a_scale_does_not_rise_above_a_reshape_that_mixes_channels() {
+    for rule in ["scale-above-move", "bias-above-move"] {
+        stays(rule, |f| {
+            let x = f.arg(X);
+            let y = f.ternary(x, &[0.5, 0.25, 0.1], &[1.0, 2.0, 3.0], 5);
+            let y = f.op(Op::Reshape, &[y], &[("shape", i64s(&[2, 3, 16]))]);
+            let values: Vec<f32> = (1..17).map(|i| i as f32).collect();
+            let y = f.channels(Op::Mul, y, &values);
+            f.channels(Op::Add, y, &values)
+        });
+    }
+}
+
+#[test]
 fn a_scale_by_channel_does_not_cross_a_ternary_contraction() {
     stays("scale-across-ternary", |f| {
         let x = f.arg(X);

@@ -41,7 +41,7 @@ fn step(f: &mut Build, values: &mut Vec<ValueId>, random: &mut Random) {
         .collect();
     let y = like[random.below(like.len())];
     let seed = 1 + random.below(1 << 20) as u64;
-    let new = match random.below(16) {
+    let new = match random.below(18) {
         0 => f.scale(x, scale(random)),
         1 | 2 => f.channels(Op::Mul, x, &scales(random, channels)),
         3 => f.channels(Op::Add, x, &scales(random, channels)),
@@ -67,10 +67,24 @@ fn step(f: &mut Build, values: &mut Vec<ValueId>, random: &mut Random) {
             f.ternary_with(x, Some(y), &s, &b, seed, &attrs)
         }
         11 => f.conv(x, 1 + random.below(4), seed),
-        12 if shape[1].is_multiple_of(2) => {
+        12 if shape[1..3].iter().all(|n| n.is_multiple_of(2)) => {
             f.pool([Op::MaxPool2d, Op::AvgPool2d][random.below(2)], x)
         }
         13 => f.op(Op::Negate, &[x], &[]),
+        // A reshape that keeps channels, and one that mixes them.
+        15 | 16 => {
+            let rest = shape.iter().product::<usize>() / channels;
+            let y = f.op(
+                Op::Reshape,
+                &[x],
+                &[("shape", i64s(&[1, rest as i64, channels as i64]))],
+            );
+            let y = f.channels(Op::Mul, y, &scales(random, channels));
+            let y = f.channels(Op::Add, y, &scales(random, channels));
+            let turned: Vec<i64> = [0, 3, 1, 2].map(|d| shape[d] as i64).to_vec();
+            let y = f.op(Op::Reshape, &[y], &[("shape", i64s(&turned))]);
+            f.scale(y, scale(random))
+        }
         14 => f.op(Op::Concat, &[x, y], &[("axis", 3_i64.into())]),
         _ => f.op(Op::Transpose, &[x], &[("perms", i64s(&[0, 2, 1, 3]))]),
     };

@@ -196,8 +196,20 @@ const CASES: &[Case] = &[
     ("scale-above-move", 2 * 16 * 4, |f| {
         let x = f.arg(X);
         let y = f.ternary(x, &[0.5, 0.25, -0.1, 0.3], &[1.0, 2.0, 3.0, 4.0], 5);
-        let y = f.op(Op::Reshape, &[y], &[("shape", i64s(&[2, 64]))]);
+        let y = f.op(Op::Transpose, &[y], &[("perms", i64s(&[3, 0, 1, 2]))]);
+        let s = f.constant(&[4, 1, 1, 1], &[3.0, -0.1, 1e4, 2.0]);
+        let y = f.op(Op::Mul, &[y, s], &[]);
+        let y = f.op(Op::Reshape, &[y], &[("shape", i64s(&[4, 32]))]);
         f.scale(y, -3.0)
+    }),
+    ("bias-above-move", 2 * 16 * 4, |f| {
+        // What specialising a batch leaves between a matrix product and its batch norm.
+        let x = f.arg(X);
+        let y = f.ternary(x, &[0.5, 0.25, -0.1, 0.3], &[1.0, 2.0, 3.0, 4.0], 5);
+        let y = f.op(Op::Reshape, &[y], &[("shape", i64s(&[8, 4, 4]))]);
+        let y = f.channels(Op::Mul, y, &[3.0, -0.1, 1e4, 2.0]);
+        let y = f.channels(Op::Add, y, &[1.0, 2.0, 3.0, 4.0]);
+        f.op(Op::Transpose, &[y], &[("perms", i64s(&[2, 0, 1]))])
     }),
     ("scale-below-concat", 2 * 16 * 2 * 54, |f| {
         let x = f.arg(X);
