@@ -2,8 +2,9 @@
 //!
 //! All `unsafe` of this crate lives here. The contract: generated code reads `bytes()` of each
 //! input, writes `bytes()` of each output, and stays inside the state and the workspace whose sizes
-//! it was compiled with (and, for reading, the [`SLACK`] after them, which those sizes include);
-//! [`JitProgram::run`] checks the inputs against the signature and allocates the rest itself.
+//! it was compiled with (and, for reading, the [`SLACK`](crate::kernel::SLACK) after them, which
+//! those sizes include); [`JitProgram::run`] checks the inputs against the signature and allocates
+//! the rest itself.
 #![allow(unsafe_code)]
 
 use std::borrow::Cow;
