@@ -8,6 +8,7 @@ mod opt;
 mod output;
 mod passes;
 mod report;
+mod resident;
 mod run;
 mod timing;
 mod verify;
@@ -83,6 +84,7 @@ impl From<Vec<Diagnostic>> for Failure {
 /// Runs the command that the process was started with; gives its exit status.
 pub fn main() -> u8 {
     let cli = Cli::parse();
+    resident::release_code();
     let mut sources = Sources::default();
     let result = match cli.command {
         Command::Compile(args) => compile::run(&args, &mut sources),
