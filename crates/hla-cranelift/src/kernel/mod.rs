@@ -6,6 +6,7 @@
 //! of them among threads gives the same bits.
 
 pub(crate) mod builder;
+mod bytes;
 mod halo;
 mod lanes;
 mod view;
