@@ -6,7 +6,8 @@ pub struct CodegenOptions {
     /// What the symbols begin with; the function's name if absent. Characters that C does not
     /// allow in a name become `_`.
     pub name: Option<String>,
-    /// The strategy that every ternary contraction must use.
+    /// The strategy for every ternary contraction that it can compute; the report says where it
+    /// cannot.
     pub ternary: Option<TernaryStrategy>,
     /// Whether to record CLIF and assembly as text.
     pub text: bool,
@@ -19,8 +20,6 @@ pub enum TernaryStrategy {
     SparseAdd,
     /// Sums of groups of activations looked up by the codes of their weights.
     LookUpTable,
-    /// The plain sum over all weights.
-    Scalar,
 }
 
 impl CodegenOptions {

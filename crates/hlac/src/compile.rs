@@ -59,8 +59,6 @@ pub enum Strategy {
     SparseAdd,
     /// Sums of groups of activations, looked up by the codes of their weights.
     LookUpTable,
-    /// The plain sum over all weights.
-    Scalar,
 }
 
 impl From<Strategy> for TernaryStrategy {
@@ -68,7 +66,6 @@ impl From<Strategy> for TernaryStrategy {
         match strategy {
             Strategy::SparseAdd => TernaryStrategy::SparseAdd,
             Strategy::LookUpTable => TernaryStrategy::LookUpTable,
-            Strategy::Scalar => TernaryStrategy::Scalar,
         }
     }
 }

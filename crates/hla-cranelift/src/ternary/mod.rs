@@ -56,7 +56,7 @@ pub(crate) fn lower(cx: &mut Lowering<'_>, node: &Node) -> Result<(), Diagnostic
     let look_up = match cx.options.ternary {
         Some(TernaryStrategy::SparseAdd) => false,
         Some(TernaryStrategy::LookUpTable) => contraction.can_look_up(),
-        _ => contraction.can_look_up() && contraction.prefers_look_up(),
+        None => contraction.can_look_up() && contraction.prefers_look_up(),
     };
     if look_up {
         look_up_table(cx, contraction);
@@ -98,14 +98,22 @@ fn few_rows(cx: &mut Lowering<'_>, node: &Node, c: Contraction) -> Result<(), Di
         to: staged,
         zeros: rows::ZEROS,
     });
+    let note = fallback_note(cx);
     cx.run(RowsKernel {
         plan,
         staged,
         bounds,
         lists,
         epilogue: c.epilogue,
+        note,
     });
     Ok(())
+}
+
+/// What the report says where sparse addition stands in for the strategy that was asked for.
+fn fallback_note(cx: &Lowering<'_>) -> Option<&'static str> {
+    let wanted = cx.options.ternary == Some(TernaryStrategy::LookUpTable);
+    wanted.then_some("look-up tables are for products of int8 only")
 }
 
 fn walk(g: &Geometry, stage: &Stage, element_bytes: usize) -> Walk {
@@ -171,7 +179,7 @@ fn sparse_add(cx: &mut Lowering<'_>, node: &Node, c: Contraction) -> Result<(), 
         to: staged,
         zeros: 0,
     });
-    let wanted = cx.options.ternary == Some(TernaryStrategy::LookUpTable);
+    let note = fallback_note(cx);
     cx.run(SparseKernel {
         geometry: g,
         stage,
@@ -182,7 +190,7 @@ fn sparse_add(cx: &mut Lowering<'_>, node: &Node, c: Contraction) -> Result<(), 
         table,
         lists,
         epilogue: c.epilogue,
-        note: wanted.then_some("look-up tables are for products of int8 only"),
+        note,
     });
     Ok(())
 }

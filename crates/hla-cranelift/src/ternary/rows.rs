@@ -191,6 +191,8 @@ pub(super) struct RowsKernel {
     pub bounds: Buffer,
     pub lists: Buffer,
     pub epilogue: Epilogue,
+    /// Why it is this strategy, if the user asked for another.
+    pub note: Option<&'static str>,
 }
 
 impl RowsKernel {
@@ -291,6 +293,7 @@ impl EmitKernel for RowsKernel {
         report
             .notes
             .push(format!("{} output channels take turns", plan.group()));
+        report.notes.extend(self.note.map(str::to_owned));
         report
     }
 }

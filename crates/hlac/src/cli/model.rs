@@ -149,8 +149,6 @@ enum StrategyName {
     SparseAdd,
     /// Look up sums of groups of inputs
     LookUpTable,
-    /// Visit every weight
-    Scalar,
 }
 
 fn share(text: &str) -> Result<f64, String> {
@@ -212,7 +210,6 @@ impl TernaryArgs {
             strategy: self.strategy.map(|s| match s {
                 StrategyName::SparseAdd => Strategy::SparseAdd,
                 StrategyName::LookUpTable => Strategy::LookUpTable,
-                StrategyName::Scalar => Strategy::Scalar,
             }),
             ..default
         })
