@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use hla_ir::{Diagnostic, Location, Module};
 
-use crate::ffi::{Dialects, Ir, UNNAMED};
+use crate::ffi::{Dialects, Ir, Trial, UNNAMED, in_use, trial};
 use crate::import::{self, ControlFlow};
 use crate::source::Source;
 use crate::specialize::{ParseOptions, rebatch};
@@ -13,6 +13,9 @@ use crate::specialize::{ParseOptions, rebatch};
 /// Stack of the thread that parses: MLIR's parser recurses, up to the nesting that
 /// [`Source::check`] lets through. Only what is used becomes memory.
 const STACK: usize = 256 << 20;
+
+/// Bytecode is read at 100 times this speed; what takes longer never ends.
+const BYTES_A_SECOND: u64 = 2 << 20;
 
 /// Reads a model from a file, MLIR text or bytecode.
 ///
@@ -54,8 +57,19 @@ pub fn parse_source_with(
 fn parse(name: &str, source: Source, options: &ParseOptions) -> Result<Module, Vec<Diagnostic>> {
     source.check(name).map_err(|error| vec![error])?;
     let parsed = on_large_stack(|| {
-        let ir = Ir::parse(name, source.with_nul(), Dialects::Models)?;
-        import::import(&ir, Some(&source), options, ControlFlow::Refuse)
+        let read = || {
+            let ir = Ir::parse(name, source.with_nul(), Dialects::Models)?;
+            import::import(&ir, Some(&source), options, ControlFlow::Refuse)
+        };
+        // MLIR's reader of bytecode trusts its input: a child tries it first.
+        if source.is_bytecode() {
+            let seconds = 2 + source.bytes().len() as u64 / BYTES_A_SECOND;
+            if trial(seconds, || drop(read())) == Trial::Crashed {
+                return Err(vec![damaged(name)]);
+            }
+        }
+        let _guard = in_use();
+        read()
     });
     let name: Arc<str> = name.into();
     let rename = |location: &mut Location| {
@@ -89,6 +103,14 @@ fn parse(name: &str, source: Source, options: &ParseOptions) -> Result<Module, V
             Err(errors)
         }
     }
+}
+
+fn damaged(name: &str) -> Diagnostic {
+    Diagnostic::error(
+        Location::file(name, 0, 0),
+        "this bytecode is damaged: MLIR's reader fails on it",
+    )
+    .help("write it again with `mlir-opt --emit-bytecode` or `hlac opt --emit-bytecode`")
 }
 
 /// Runs a function that may recurse deeply.

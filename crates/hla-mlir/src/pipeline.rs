@@ -2,7 +2,7 @@
 
 use hla_ir::{Diagnostic, Location, Module};
 
-use crate::ffi::Dialects;
+use crate::ffi::{Dialects, in_use};
 use crate::import::{self, ControlFlow};
 use crate::parse::on_large_stack;
 use crate::print::to_ir;
@@ -42,6 +42,7 @@ pub fn run_pipeline(
         return Err(vec![Diagnostic::error(Location::unknown(), message)]);
     }
     on_large_stack(|| {
+        let _guard = in_use();
         let mut ir = to_ir(module, true, Dialects::All)?;
         ir.run_passes(pipeline, options)?;
         import::import(&ir, None, &ParseOptions::default(), ControlFlow::Keep)

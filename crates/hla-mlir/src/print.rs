@@ -2,7 +2,7 @@
 
 use hla_ir::{Diagnostic, Module, print};
 
-use crate::ffi::{Dialects, Ir, PrintForm};
+use crate::ffi::{Dialects, Ir, PrintForm, in_use};
 use crate::parse::on_large_stack;
 use crate::source::Source;
 
@@ -43,7 +43,11 @@ fn with_ir<T: Send>(
     locations: bool,
     run: impl FnOnce(&Ir) -> T + Send,
 ) -> Result<T, Diagnostic> {
-    on_large_stack(|| Ok(run(&to_ir(module, locations, Dialects::Models)?))).map_err(first)
+    on_large_stack(|| {
+        let _guard = in_use();
+        Ok(run(&to_ir(module, locations, Dialects::Models)?))
+    })
+    .map_err(first)
 }
 
 /// The module in a context of MLIR.

@@ -88,10 +88,17 @@ impl Source {
             return Ok(());
         }
         let mut depth = 0_usize;
+        // A chain of signs nests expressions without brackets.
+        let mut signs = 0_usize;
         let (mut line, mut line_start) = (1, 0);
         let mut chars = self.bytes().iter().enumerate();
         let mut previous = 0;
         while let Some((i, &byte)) = chars.next() {
+            signs = match byte {
+                b'-' => signs + 1,
+                byte if byte.is_ascii_whitespace() => signs,
+                _ => 0,
+            };
             match byte {
                 b'\n' => (line, line_start) = (line + 1, i + 1),
                 // Strings and comments end at the end of their line at the latest.
@@ -113,19 +120,12 @@ impl Source {
                         (line, line_start) = (line + 1, j + 1);
                     }
                 }
-                b'(' | b'[' | b'{' | b'<' => {
-                    depth += 1;
-                    if depth > MAX_NESTING {
-                        return Err(Diagnostic::error(
-                            at(line, u32::try_from(i - line_start + 1).unwrap_or(0)),
-                            format!("brackets are nested more than {MAX_NESTING} deep"),
-                        )
-                        .help("no model needs this; is the file damaged?"));
-                    }
-                }
+                b'(' | b'[' | b'{' | b'<' => depth += 1,
                 b')' | b']' | b'}' => depth = depth.saturating_sub(1),
-                // The arrow's head closes nothing.
-                b'>' if previous != b'-' => depth = depth.saturating_sub(1),
+                // The head of an arrow closes nothing, nor does a comparison.
+                b'>' if previous != b'-' && self.bytes().get(i + 1) != Some(&b'=') => {
+                    depth = depth.saturating_sub(1);
+                }
                 0 => {
                     return Err(Diagnostic::error(
                         at(line, u32::try_from(i - line_start + 1).unwrap_or(0)),
@@ -134,6 +134,13 @@ impl Source {
                     .help("a model is MLIR text or MLIR bytecode; is the file damaged?"));
                 }
                 _ => {}
+            }
+            if depth > MAX_NESTING || signs > MAX_NESTING {
+                return Err(Diagnostic::error(
+                    at(line, u32::try_from(i - line_start + 1).unwrap_or(0)),
+                    format!("brackets or signs are nested more than {MAX_NESTING} deep"),
+                )
+                .help("no model needs this; is the file damaged?"));
             }
             previous = byte;
         }
@@ -166,6 +173,9 @@ mod tests {
         assert!(check(&"f() -> (i1)".repeat(999)).is_ok());
         // An unfinished string hides only the rest of its line.
         assert!(check(&format!("\"\n{}", "(".repeat(999))).is_err());
+        assert!(check(&"- ".repeat(257)).is_err());
+        assert!(check(&"->".repeat(999)).is_ok());
+        assert!(check(&">= (".repeat(257)).is_err());
         assert!(check("a\0b").is_err());
         assert!(check(" \n").is_err());
     }

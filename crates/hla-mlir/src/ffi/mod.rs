@@ -15,10 +15,12 @@
 mod attribute;
 mod context;
 mod diagnostics;
+mod sandbox;
 mod types;
 
 pub(crate) use attribute::Attribute;
 pub(crate) use context::{Dialects, Ir, PrintForm, Printer, UNNAMED};
+pub(crate) use sandbox::{Trial, in_use, trial};
 pub(crate) use types::{RankedType, Ty};
 
 use std::ffi::c_void;
