@@ -142,12 +142,15 @@ impl JitProgram {
             )));
         }
         let inputs: Vec<Cow<'_, [u8]>> = inputs.iter().map(Tensor::to_bytes).collect();
-        let mut outputs: Vec<Vec<u8>> = self
-            .signature
-            .outputs
-            .iter()
-            .map(|o| vec![0; o.ty.bytes()])
-            .collect();
+        let mut outputs = Vec::with_capacity(self.signature.outputs.len());
+        for slot in &self.signature.outputs {
+            let mut bytes: Vec<u8> = Vec::new();
+            bytes
+                .try_reserve_exact(slot.ty.bytes())
+                .map_err(|_| failed(format!("there is no memory for a result of {}", slot.ty)))?;
+            bytes.resize(slot.ty.bytes(), 0);
+            outputs.push(bytes);
+        }
         let parallel = pool.map(ThreadPool::as_c);
         let mut args: Vec<*mut u8> = vec![self.state.as_ptr().cast_mut()];
         args.extend(inputs.iter().map(|i| i.as_ptr().cast_mut()));

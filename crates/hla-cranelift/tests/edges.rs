@@ -119,6 +119,22 @@ fn all_unknown_ops_are_named() {
 }
 
 #[test]
+fn a_constant_that_is_large_only_in_its_shape_is_not_written_out() {
+    let huge = TensorType::f32([1 << 20, 1 << 20]);
+    // As an operand of an elementwise op a repeated value is an immediate; written out it is not.
+    let mut f = Function::new("main");
+    let x = f.add_arg(Arg::new(TensorType::f32([1, 1])));
+    let c = f.constant(Tensor::splat(huge, 1.0), Location::unknown());
+    let sum = push(&mut f, Op::Add, &[x, c], Attrs::new());
+    f.results.push(sum);
+    let program = jit(&f, &CodegenOptions::default()).unwrap();
+    assert_eq!(program.report().rodata_bytes, 0);
+    f.results[0] = c;
+    let error = jit(&f, &CodegenOptions::default()).err().unwrap();
+    assert!(error.message.contains("repeated value"), "{error}");
+}
+
+#[test]
 fn wrong_inputs_are_refused() {
     let mut f = Function::new("main");
     let x = f.add_arg(Arg::new(TensorType::f32([2])));

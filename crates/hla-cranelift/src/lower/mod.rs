@@ -17,6 +17,9 @@ use crate::kernel::{ALIGN, Buffer, EmitKernel, SLACK, Slot, View};
 use crate::options::CodegenOptions;
 use crate::target::Target;
 
+/// Bytes that a repeated value may be written out to: a short text can name any number of them.
+const MAX_SPLAT: usize = 1 << 30;
+
 /// All that is emitted: kernels, constants, and how much memory they want.
 pub(crate) struct Program {
     pub name: String,
@@ -263,6 +266,18 @@ impl<'a> Lowering<'a> {
                 "a value is used before it is computed",
             ));
         };
+        if tensor.dense_bytes().is_none() && tensor.ty().bytes() > MAX_SPLAT {
+            let node = self.function.defining_node(value);
+            let location = node.map_or(&self.function.location, |n| &n.location);
+            return Err(Diagnostic::error(
+                location.clone(),
+                format!(
+                    "a constant of one repeated value would take {} bytes",
+                    tensor.ty().bytes()
+                ),
+            )
+            .help("use it in elementwise ops only, or give it extents of 1, which broadcast"));
+        }
         let view = View::row_major(self.rodata(tensor), tensor.ty().clone());
         self.views[value.index()] = Some(view.clone());
         Ok(view)
