@@ -4,6 +4,8 @@ Speeds are GMAC/s of one Zen 4 core at 20 % non-zero weights, i16 lanes of 128 b
 of layer (docs/speeds.md): the sum of the layers' times is the mark to be compared with.
 """
 
+import sys
+
 # Channels, extent, speed.
 SHAPES = [(64, 56, 184), (128, 28, 167), (256, 14, 116), (512, 7, 135)]
 
@@ -15,4 +17,6 @@ for stage, (channels, extent, speed) in enumerate(SHAPES):
     layers = 4 if stage == 0 else 3.5
     total += layers * full / speed / 1e9
     macs += layers * full
-print(f"  {'sum of the sparse-add speeds, 3x3 layers':<44} {total * 1e3:8.2f} ms  ({macs / 1e9:.2f} GMAC)")
+own = float(sys.argv[1])
+label = "sum of the sparse-add speeds, 3x3 layers"
+print(f"  {label:<44} {total * 1e3:8.2f} ms  ({macs / 1e9:.2f} GMAC)  hlac takes {own / total / 1e3:.2f} of it")

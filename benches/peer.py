@@ -1,6 +1,12 @@
-"""ONNX Runtime on the same shapes: ResNet-18, batch 1, 224x224, f32, one thread."""
+"""Peers on the same shapes: ResNet-18, batch 1, 224x224, one thread.
 
+    peer.py ROUNDS MILLISECONDS-OF-HLAC
+"""
+
+import logging
+import os
 import sys
+import tempfile
 import time
 
 import numpy as np
@@ -8,6 +14,7 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
+logging.disable(logging.WARNING)
 rng = np.random.default_rng(0)
 nodes, weights = [], []
 
@@ -57,16 +64,57 @@ graph = helper.make_graph(
 model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 onnx.checker.check_model(model)
 
-options = onnxruntime.SessionOptions()
-options.intra_op_num_threads = 1
-options.inter_op_num_threads = 1
-session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
 image = rng.standard_normal((1, 3, 224, 224), dtype=np.float32)
-times = []
-for i in range(int(sys.argv[1]) + 2):
-    start = time.perf_counter()
-    session.run(None, {"image": image})
-    times.append((time.perf_counter() - start) * 1e3)
-times = sorted(times[2:])
-label = f"peer: ONNX Runtime {onnxruntime.__version__}, f32"
-print(f"  {label:<44} {times[len(times) // 2]:8.2f} ms  (fastest {times[0]:.2f})")
+rounds, own = int(sys.argv[1]), float(sys.argv[2])
+
+
+def measure(label, run):
+    times = []
+    for _ in range(rounds + 2):
+        start = time.process_time()
+        run()
+        times.append((time.process_time() - start) * 1e3)
+    times = sorted(times[2:])
+    middle = times[len(times) // 2]
+    print(f"  {'peer: ' + label:<44} {middle:8.2f} ms  (fastest {times[0]:.2f})  {middle / own:.2f}x hlac's time")
+
+
+def session(data):
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+
+
+version = onnxruntime.__version__
+f32 = session(model.SerializeToString())
+measure(f"ONNX Runtime {version}, f32", lambda: f32.run(None, {"image": image}))
+
+with tempfile.TemporaryDirectory() as folder:
+    plain, quantized = f"{folder}/f32.onnx", f"{folder}/int8.onnx"
+    onnx.save(model, plain)
+    try:
+        from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+
+        class Reader(CalibrationDataReader):
+            def __init__(self):
+                self.images = iter([{"image": image}])
+
+            def get_next(self):
+                return next(self.images, None)
+
+        quantize_static(plain, quantized, Reader(), quant_format=QuantFormat.QDQ, activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8, per_channel=True)
+        int8 = session(quantized)
+        measure(f"ONNX Runtime {version}, int8 QDQ", lambda: int8.run(None, {"image": image}))
+    except ImportError as error:
+        print(f"  peer: ONNX Runtime int8 is missing: {error}")
+    try:
+        import openvino
+    except ImportError:
+        print("  peer: OpenVINO is not installed in this Python; its times are missing")
+    else:
+        for label, path in [("f32", plain), ("int8", quantized)]:
+            if os.path.exists(path):
+                hints = {"INFERENCE_NUM_THREADS": 1, "PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
+                request = openvino.Core().compile_model(path, "CPU", hints).create_infer_request()
+                measure(f"OpenVINO {openvino.__version__.split('-')[0]}, {label}", lambda: request.infer([image]))
