@@ -43,6 +43,15 @@ pub(super) struct SparseKernel {
     pub note: Option<&'static str>,
 }
 
+/// Memory on the stack.
+#[derive(Clone, Copy)]
+struct Scratch {
+    /// The accumulators of a segment.
+    accumulators: Value,
+    /// 32-bit sums, if there is more than one segment.
+    wide: Option<Value>,
+}
+
 /// Pixels in a vector of the staged input.
 pub(super) fn lanes(float: bool) -> usize {
     if float { 4 } else { 16 }
@@ -144,6 +153,7 @@ impl SparseKernel {
     fn segment(
         &self,
         k: &mut KernelBuilder<'_>,
+        scratch: Scratch,
         base: Value,
         lists: Value,
         entry: Value,
@@ -155,7 +165,20 @@ impl SparseKernel {
         let [first, middle, last] = [0, 1, 2].map(|i| position(k, i));
         let sums = self.start(k, entry);
         let sums = self.add_list(k, base, [first, middle], true, &sums);
-        self.add_list(k, base, [middle, last], false, &sums)
+        let sums = self.add_list(k, base, [middle, last], false, &sums);
+        // What follows needs many registers too. The way through memory lets both have their own;
+        // the change of type keeps Cranelift from taking a short cut.
+        for (i, &sum) in sums.iter().enumerate() {
+            k.write(sum, scratch.accumulators, 16 * i as i32);
+        }
+        sums.iter()
+            .enumerate()
+            .map(|(i, &sum)| {
+                let ty = k.b.func.dfg.value_type(sum);
+                let bytes = k.read_back(types::I8X16, scratch.accumulators, 16 * i as i32);
+                k.cast(ty, bytes)
+            })
+            .collect()
     }
 
     /// The 32-bit sums in a pair of accumulators, four pixels a vector.
@@ -178,10 +201,10 @@ impl SparseKernel {
         base: Value,
         lists: Value,
         entry: Value,
-        tile: Option<Value>,
+        scratch: Scratch,
     ) -> Vec<Value> {
-        let Some(tile) = tile else {
-            let sums = self.segment(k, base, lists, entry);
+        let Some(tile) = scratch.wide else {
+            let sums = self.segment(k, scratch, base, lists, entry);
             if self.float {
                 return sums;
             }
@@ -198,7 +221,7 @@ impl SparseKernel {
         let segments = k.int(self.plan.segments() as i64);
         let zero = k.int(0);
         k.for_range_carry(zero, segments, 1, &[entry], |k, _, at| {
-            let sums = self.segment(k, base, lists, at[0]);
+            let sums = self.segment(k, scratch, base, lists, at[0]);
             for (v, pair) in sums.chunks(2).enumerate() {
                 for (i, part) in self.widen(k, pair[0], pair[1]).into_iter().enumerate() {
                     let position = 16 * (4 * v + i) as i32;
@@ -255,7 +278,10 @@ impl EmitKernel for SparseKernel {
         let places = epilogue.places(k);
         let out = places.out;
         let tiles: Tiles = epilogue.tiles(k, block_len);
-        let wide = (self.plan.segments() > 1).then(|| stack(k, 4 * block_len));
+        let scratch = Scratch {
+            accumulators: stack(k, 32 * self.vectors as i64),
+            wide: (self.plan.segments() > 1).then(|| stack(k, 4 * block_len)),
+        };
         let extents = [g.images, self.blocks(), self.groups()].map(|e| e as i64);
         let (begin, end) = (k.begin(), k.end());
         k.for_range(begin, end, 1, |k, item| {
@@ -275,7 +301,7 @@ impl EmitKernel for SparseKernel {
                 if let Some(residual) = places.residual {
                     epilogue.load_residual(k, &tiles, &block, residual, c);
                 }
-                let sums = self.sums(k, base, lists, at[0], wide);
+                let sums = self.sums(k, base, lists, at[0], scratch);
                 let channel = epilogue.channel(k, places.scale, places.bias, c);
                 for (i, four) in sums.chunks(4).enumerate() {
                     epilogue.finish(k, &channel, &tiles, four, 16 * i as i64);
