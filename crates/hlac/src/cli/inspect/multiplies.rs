@@ -156,10 +156,14 @@ fn summarize(symbol: &str, found: &BTreeMap<u64, Instruction>, starts: &BTreeSet
 }
 
 fn flow(isa: Isa, name: &str, operands: &str) -> Flow {
-    let target = operands
-        .rsplit([',', ' '])
-        .next()
-        .and_then(|t| u64::from_str_radix(t.trim_start_matches('#').strip_prefix("0x")?, 16).ok());
+    // Capstone writes addresses below ten without 0x.
+    let target = operands.rsplit([',', ' ']).next().and_then(|t| {
+        let t = t.trim_start_matches('#');
+        match t.strip_prefix("0x") {
+            Some(hex) => u64::from_str_radix(hex, 16).ok(),
+            None => t.parse().ok(),
+        }
+    });
     let (jumps, always, ends) = match isa {
         Isa::X86_64 => (
             name.starts_with('j') || name.starts_with("loop"),
