@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+use hla_cranelift::jit::jit_for;
 use hla_cranelift::{CodegenOptions, Target, TernaryStrategy, compile, jit};
 use hla_ir::{Arg, Attrs, DType, Function, Location, Op, Tensor, TensorType, ValueId};
 use hla_runtime::ThreadPool;
@@ -229,6 +230,32 @@ proptest! {
         single(&[batch, rows, depth], dtype, layer, residual, seed);
     }
 
+    #[test]
+    fn whatever_the_attributes_nothing_panics(
+        n in 0usize..3, h in 0usize..4, w in 1usize..4, kernel in [1usize..4, 1usize..4],
+        steps in prop::array::uniform4(prop_oneof![1i64..3, 1i64..40, Just(i64::from(i32::MAX))]),
+        pad in prop::array::uniform4(prop_oneof![0i64..3, Just(i64::from(i32::MAX))]),
+        dtype in dtypes(),
+    ) {
+        let mut f = Function::new("f");
+        let x = f.add_arg(Arg::new(TensorType::new([n, h, w, 2], dtype)));
+        let at = Location::unknown;
+        let ty = TensorType::new([3, kernel[0], kernel[1], 2], DType::I8);
+        let weight = f.constant(Tensor::splat(ty, 1.0), at());
+        let ones = f.constant(Tensor::from_f32s([3], &[1.0; 3]).unwrap(), at());
+        let attrs = Attrs::new()
+            .with("pad", pad.to_vec())
+            .with("stride", steps[..2].to_vec())
+            .with("dilation", steps[2..].to_vec());
+        if let Ok(y) = f.push(Op::TernaryConv2d, &[x, weight, ones, ones], attrs, at()) {
+            f.results = vec![y];
+            let target = Target::parse("aarch64", &[]).unwrap();
+            if let Err(error) = compile(&f, &target, &CodegenOptions::default()) {
+                prop_assert!(error.message.contains("too large"), "{error}");
+            }
+        }
+    }
+
     /// Two convolutions, the first result planar, and both as residual of a third.
     #[test]
     fn planar_chains(
@@ -372,6 +399,44 @@ fn sums_of_products_do_not_overflow() {
                 assert_eq!(out, vec![(count as f64 * activation) as f32; 6]);
             }
         }
+    }
+}
+
+/// At x86-64-v2, without AVX and FMA: sums are exact all the same, and so are products with powers
+/// of two.
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn older_processors() {
+    let target = Target::parse("native", &["x86-64-v2".to_owned()]).unwrap();
+    for (dtype, rows) in [
+        (DType::I8, 1),
+        (DType::I8, 40),
+        (DType::F32, 3),
+        (DType::F32, 40),
+    ] {
+        let mut random = Random(11);
+        let mut f = Function::new("old");
+        let x = f.add_arg(Arg::new(TensorType::new([1, rows, 70], dtype)));
+        let weight = f.constant(random.trits(&[37, 70], 6), Location::unknown());
+        let scale = f.constant(
+            Tensor::from_f32s([37], &[0.25; 37]).unwrap(),
+            Location::unknown(),
+        );
+        let bias = f.constant(
+            Tensor::from_f32s([37], &[3.0; 37]).unwrap(),
+            Location::unknown(),
+        );
+        let attrs = Attrs::new().with("out_type", dtype);
+        let operands = [x, weight, scale, bias];
+        let y = f.push(Op::TernaryMatMul, &operands, attrs, Location::unknown());
+        f.results = vec![y.unwrap()];
+        let input = match dtype {
+            DType::I8 => random.tensor(&[1, rows, 70], dtype),
+            _ => Tensor::splat(TensorType::new([1, rows, 70], dtype), 0.75),
+        };
+        let expected = hla_reference::evaluate(&f, std::slice::from_ref(&input)).unwrap();
+        let program = jit_for(&f, &target, &CodegenOptions::default()).unwrap();
+        assert_eq!(program.run(&[input], None).unwrap(), expected);
     }
 }
 

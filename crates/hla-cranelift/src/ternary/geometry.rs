@@ -12,6 +12,9 @@ use hla_ir::{DType, TensorType};
 
 use crate::kernel::{Buffer, View};
 
+/// Most elements of an image and a plane: four bytes each, they can be addressed with 32 bits.
+const MOST_ELEMENTS: usize = (u32::MAX / 4) as usize;
+
 /// Elements of a value, addressed by image, row, column and channel.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Strided {
@@ -186,14 +189,15 @@ fn shared(axes: &[Axis], extent: usize) -> usize {
 }
 
 impl Stage {
-    /// The staging of a contraction whose kernel computes `block` flat pixels at once.
-    pub fn new(g: &Geometry, block: usize) -> Stage {
+    /// The staging of a contraction whose kernel computes `block` flat pixels at once; `None` if
+    /// positions in an image exceed 32 bits.
+    pub fn new(g: &Geometry, block: usize) -> Option<Stage> {
         let (rows, row_extent) = axes(g, 0);
         let (columns, column_extent) = axes(g, 1);
         // Output rows must not overlap, so a row is no shorter than the output's.
         let tail = shared(&columns, column_extent).min(column_extent - g.output[1].max(1));
         let row = column_extent - tail;
-        let mut plane = row * row_extent + tail;
+        let mut plane = row.checked_mul(row_extent)?.checked_add(tail)?;
         if plane >= 512 && plane.is_multiple_of(64) {
             // Planes at a distance of a large power of two would compete for the same cache sets.
             plane += 32;
@@ -202,6 +206,15 @@ impl Stage {
             .iter()
             .flat_map(|&r| columns.iter().map(move |&c| [r, c]))
             .collect();
+        let image = phases
+            .len()
+            .checked_mul(g.in_channels)?
+            .checked_mul(plane)
+            .filter(|&image| {
+                image
+                    .checked_add(plane)
+                    .is_some_and(|end| end <= MOST_ELEMENTS)
+            })?;
         let taps = (0..g.kernel[0])
             .flat_map(|kh| (0..g.kernel[1]).map(move |kw| [kh, kw]))
             .map(|k| {
@@ -213,19 +226,20 @@ impl Stage {
                 phase * g.in_channels * plane + at[0] / g.stride[0] * row + at[1] / g.stride[1]
             })
             .collect();
-        let image = phases.len() * g.in_channels * plane;
         let run = (g.output[0].max(1) - 1) * row + g.output[1];
-        Stage {
+        let elements = g.images.checked_mul(image)?;
+        let elements = elements.checked_add(run.next_multiple_of(block) - run)?;
+        Some(Stage {
             rows: row_extent,
             row,
             tail,
             plane,
             image,
-            elements: g.images * image + run.next_multiple_of(block) - run,
+            elements,
             phases,
             taps,
             run,
-        }
+        })
     }
 }
 
@@ -285,7 +299,7 @@ mod tests {
                 images, input, in_channels: channels, output: [h, w], out_channels: 1,
                 kernel, pad, stride, dilation,
             };
-            let s = Stage::new(&g, 64);
+            let s = Stage::new(&g, 64).unwrap();
             prop_assert!(s.row >= w);
             let staged = fill(&g, &s);
             for n in 0..images {
@@ -327,7 +341,7 @@ mod tests {
             stride: [1, 1],
             dilation: [1, 1],
         };
-        let s = Stage::new(&g, 64);
+        let s = Stage::new(&g, 64).unwrap();
         assert_eq!((s.rows, s.row, s.run), (9, 8, 55));
     }
 }

@@ -73,9 +73,9 @@ pub(crate) fn lower(cx: &mut Lowering<'_>, node: &Node) -> Result<(), Diagnostic
 fn few_rows(cx: &mut Lowering<'_>, node: &Node, c: Contraction) -> Result<(), Diagnostic> {
     let g = c.geometry;
     let plan = RowsPlan::new(&c.weights.trits, &g);
-    let stage = Stage::new(&g, 4);
+    let stage = Stage::new(&g, 4).ok_or_else(|| too_large(node))?;
     let bytes = 4 * stage.elements as u64;
-    if bytes > u64::from(u32::MAX) || plan.list_bytes() > u64::from(u32::MAX) {
+    if plan.list_bytes() > u64::from(u32::MAX) {
         return Err(too_large(node));
     }
     let lists = cx.state(plan.list_bytes());
@@ -151,13 +151,12 @@ fn sparse_add(cx: &mut Lowering<'_>, node: &Node, c: Contraction) -> Result<(), 
     let g = c.geometry;
     let limit = (!c.float).then_some(SEGMENT_LIMIT);
     let plan = ListPlan::new(&c.weights.trits, &g, limit);
-    let run = Stage::new(&g, 1).run;
+    let run = Stage::new(&g, 1).ok_or_else(|| too_large(node))?.run;
     let vectors = sparse::vectors(run, c.float);
-    let stage = Stage::new(&g, vectors * sparse::lanes(c.float));
+    let stage = Stage::new(&g, vectors * sparse::lanes(c.float)).ok_or_else(|| too_large(node))?;
     let element_bytes = if c.float { 4 } else { 1 };
     let bytes = (stage.elements * element_bytes) as u64;
-    let reach = (stage.image + stage.plane) as u64 * element_bytes as u64;
-    if reach > u64::from(u32::MAX) || plan.list_bytes() > u64::from(u32::MAX) {
+    if plan.list_bytes() > u64::from(u32::MAX) {
         return Err(too_large(node));
     }
     let table = cx.state(plan.table_bytes());
@@ -199,7 +198,7 @@ fn too_large(node: &Node) -> Diagnostic {
     Diagnostic::error(
         node.location.clone(),
         format!(
-            "'{}' is too large: one image of it takes 4 GiB or more",
+            "'{}' is too large: one image or its weights take gigabytes",
             node.name()
         ),
     )
