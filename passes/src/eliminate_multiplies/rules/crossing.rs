@@ -115,6 +115,7 @@ fn scale_above_clamp(site: &mut Site<'_>, out: &mut Vec<Id>) -> Option<()> {
             && let Some(bounds) = scale_bounds([lo, hi], &s, false)
             && let Some(scaled) = site.scale(x, &s)
         {
+            site.pass_demand_to(scaled);
             out.extend(site.like_with(&node, [scaled], bounds.to_vec()));
         }
     }
@@ -159,6 +160,7 @@ fn scale_above(site: &mut Site<'_>, ops: &[Op], out: &mut Vec<Id>) -> Option<()>
                 && let Some(x) = absorbing(site, &node)
                 && let Some(scaled) = site.scale(x, &s)
             {
+                site.pass_demand_to(scaled);
                 out.push(site.like(&node, [scaled]));
             }
         }
@@ -267,6 +269,7 @@ fn above_move(site: &mut Site<'_>, out: &mut Vec<Id>) -> Option<()> {
                 _ => site.shift(x, &c),
             };
             if let Some(joined) = joined {
+                site.pass_demand_to(joined);
                 out.push(site.like(&node, [joined]));
             }
         }
@@ -361,6 +364,8 @@ fn distribute_scale(site: &mut Site<'_>, out: &mut Vec<Id>) -> Option<()> {
             && let Some(left) = site.scale(x, &s)
             && let Some(right) = site.scale(y, &s)
         {
+            site.pass_demand_to(left);
+            site.pass_demand_to(right);
             out.push(site.like(&node, [left, right]));
         }
     }

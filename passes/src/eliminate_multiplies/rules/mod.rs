@@ -244,6 +244,14 @@ impl Site<'_> {
             .collect()
     }
 
+    /// Says that what would be taken off the site for nothing would also be taken off this class,
+    /// since nothing but ops that scales cross stands between.
+    pub(crate) fn pass_demand_to(&mut self, id: Id) {
+        let demand = self.graph[self.class].data.demand;
+        let data = &mut self.graph[id].data;
+        data.demand = data.demand.max(demand);
+    }
+
     /// Adds a constant.
     pub(crate) fn add_constant(&mut self, constant: Constant) -> Option<Id> {
         if !constant.fits_f32() {

@@ -49,6 +49,32 @@ fn a_network_keeps_the_multiplications_of_its_float_layers_only() {
 }
 
 #[test]
+fn a_reshape_between_a_product_and_its_batch_norm_costs_nothing() {
+    // What specialising the batch of a perceptron leaves.
+    let mut f = Build::new();
+    let x = f.arg(&[1, 7, 6]);
+    let trits = crate::agree::Random(5).trits(&[4, 6]);
+    let w = f.0.constant(trits, Location::unknown());
+    let (s, b) = (
+        f.constant(&[4], &[0.4, 0.3, 0.2, 0.1]),
+        f.constant(&[4], &[0.0; 4]),
+    );
+    let y = f.op(Op::TernaryMatMul, &[x, w, s, b], &[]);
+    let shape = |shape: &[i64]| [("shape", crate::build::i64s(shape))];
+    let y = f.op(Op::Reshape, &[y], &shape(&[7, 1, 4]));
+    let y = f.channels(Op::Mul, y, &[1.25, 2.0, -1.0, 0.7]);
+    let y = f.channels(Op::Add, y, &[0.1, 0.2, 0.3, 0.4]);
+    let y = f.relu(y);
+    let y = f.op(Op::Reshape, &[y], &shape(&[1, 7, 4]));
+    let w = f.random(&[1, 4, 10], 25);
+    let y = f.op(Op::MatMul, &[y, w], &[]);
+    let old = f.results(&[y]);
+    let (new, _) = eliminate(&old);
+    assert_agree(&old, &new, RTOL, 0.0);
+    assert_eq!(total_multiplications(&new), 7 * 4 * 10, "{new}");
+}
+
+#[test]
 fn a_shared_contraction_is_not_computed_twice() {
     // The classifier would take the scale for nothing, but the second result needs it.
     let mut f = Build::new();
