@@ -4,9 +4,10 @@
 //!   stages it;
 //! - [`lists`]: the weights as lists of offsets, expanded from 2-bit codes by `NAME_init`;
 //! - [`sparse`]: the sums by sparse addition, [`rows`] for few rows; [`lut`]: those by look-up
-//!   tables;
-//! - [`epilogue`]: scale, bias, residual, clamp, rounding and the output's layout.
+//!   tables, which [`tables`] makes;
+//! - [`epilogue`]: scale, bias, residual, clamp, rounding; [`block`]: the output's layout.
 
+mod block;
 mod epilogue;
 mod geometry;
 mod lists;
@@ -14,16 +15,18 @@ mod lut;
 mod rows;
 mod sparse;
 mod stage;
+mod tables;
 
 use hla_ir::{DType, Diagnostic, Layout, Node, Op};
 
 use self::epilogue::Epilogue;
 use self::geometry::{Geometry, Stage, Strided};
 use self::lists::{ExpandKernel, ListPlan, Walk, tap_table};
-use self::lut::{ArrangeKernel, LutKernel, LutPlan, TableKernel};
+use self::lut::{LutKernel, LutPlan};
 use self::rows::{MOST_ROWS, RowsKernel, RowsPlan, TurnsKernel};
 use self::sparse::{FAN_IN_LIMIT, SEGMENT_LIMIT, SparseKernel};
 use self::stage::StageKernel;
+use self::tables::{ArrangeKernel, TableKernel};
 use crate::kernel::{Buffer, View};
 use crate::lower::Lowering;
 use crate::options::TernaryStrategy;
