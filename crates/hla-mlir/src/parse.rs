@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use hla_ir::{Diagnostic, Location, Module};
 
-use crate::ffi::{Dialects, Ir, Trial, UNNAMED, in_use, trial};
+use crate::ffi::{Dialects, Ir, Limits, Trial, UNNAMED, in_use, trial};
 use crate::import::{self, ControlFlow};
 use crate::source::Source;
 use crate::specialize::{ParseOptions, rebatch};
@@ -63,8 +63,12 @@ fn parse(name: &str, source: Source, options: &ParseOptions) -> Result<Module, V
         };
         // MLIR's reader of bytecode trusts its input: a child tries it first.
         if source.is_bytecode() {
-            let seconds = 2 + source.bytes().len() as u64 / BYTES_A_SECOND;
-            if trial(seconds, || drop(read())) == Trial::Crashed {
+            let size = source.bytes().len() as u64;
+            let limits = Limits {
+                cpu_seconds: 2 + size / BYTES_A_SECOND,
+                memory: (1 << 30) + 16 * size,
+            };
+            if trial(limits, || drop(read())) == Trial::Crashed {
                 return Err(vec![damaged(name)]);
             }
         }

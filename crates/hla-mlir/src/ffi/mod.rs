@@ -20,7 +20,7 @@ mod types;
 
 pub(crate) use attribute::Attribute;
 pub(crate) use context::{Dialects, Ir, PrintForm, Printer, UNNAMED};
-pub(crate) use sandbox::{Trial, in_use, trial};
+pub(crate) use sandbox::{Limits, Trial, in_use, trial};
 pub(crate) use types::{RankedType, Ty};
 
 use std::ffi::c_void;

@@ -33,9 +33,18 @@ pub(crate) enum Trial {
     Crashed,
 }
 
-/// Runs a closure in a child process for at most some seconds of processor time. Where no process
-/// can be had, the trial counts as passed.
-pub(crate) fn trial(cpu_seconds: u64, run: impl FnOnce()) -> Trial {
+/// What a trial may use.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Seconds of processor time.
+    pub(crate) cpu_seconds: u64,
+    /// Bytes of memory beyond those that this process has.
+    pub(crate) memory: u64,
+}
+
+/// Runs a closure in a child process. Where no process can be had, the trial counts as passed.
+pub(crate) fn trial(limits: Limits, run: impl FnOnce()) -> Trial {
+    let memory = writable_memory().map(|bytes| bytes.saturating_add(limits.memory));
     // SAFETY: see the contract; all calls are to libc with sound arguments.
     unsafe {
         let alone = IN_USE.write().unwrap_or_else(PoisonError::into_inner);
@@ -44,16 +53,18 @@ pub(crate) fn trial(cpu_seconds: u64, run: impl FnOnce()) -> Trial {
             return Trial::Passed;
         }
         if child == 0 {
-            let none = libc::rlimit {
-                rlim_cur: 0,
-                rlim_max: 0,
+            let limit = |what, most| {
+                let both = libc::rlimit {
+                    rlim_cur: most,
+                    rlim_max: most,
+                };
+                libc::setrlimit(what, &both);
             };
-            libc::setrlimit(libc::RLIMIT_CORE, &none);
-            let processor = libc::rlimit {
-                rlim_cur: cpu_seconds,
-                rlim_max: cpu_seconds,
-            };
-            libc::setrlimit(libc::RLIMIT_CPU, &processor);
+            limit(libc::RLIMIT_CORE, 0);
+            limit(libc::RLIMIT_CPU, limits.cpu_seconds);
+            if let Some(memory) = memory {
+                limit(libc::RLIMIT_DATA, memory);
+            }
             libc::alarm(SECONDS);
             let nowhere = libc::open(c"/dev/null".as_ptr(), libc::O_RDWR);
             for stream in 0..3 {
@@ -78,19 +89,39 @@ pub(crate) fn trial(cpu_seconds: u64, run: impl FnOnce()) -> Trial {
     }
 }
 
+/// Bytes of private writable memory that this process has mapped; see proc(5).
+fn writable_memory() -> Option<u64> {
+    let statm = std::fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: u64 = statm.split(' ').nth(5)?.parse().ok()?;
+    // SAFETY: it takes a constant and gives a number.
+    let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    pages.checked_mul(u64::try_from(page).ok()?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn trial(run: impl FnOnce()) -> Trial {
+        let limits = Limits {
+            cpu_seconds: 1,
+            memory: 64 << 20,
+        };
+        super::trial(limits, run)
+    }
+
     #[test]
     fn crashes_stay_in_the_child() {
-        assert_eq!(trial(1, || ()), Trial::Passed);
-        assert_eq!(trial(1, || std::process::abort()), Trial::Crashed);
-        assert_eq!(trial(1, || std::process::exit(3)), Trial::Crashed);
+        assert_eq!(trial(|| ()), Trial::Passed);
+        assert_eq!(trial(|| std::process::abort()), Trial::Crashed);
+        assert_eq!(trial(|| std::process::exit(3)), Trial::Crashed);
         // SAFETY: this is what must not happen, in the child.
         let write = || unsafe { std::ptr::null_mut::<u8>().write_volatile(1) };
-        assert_eq!(trial(1, write), Trial::Crashed);
+        assert_eq!(trial(write), Trial::Crashed);
+        let fill = |size: usize| move || drop(std::hint::black_box(vec![1_u8; size]));
+        assert_eq!(trial(fill(8 << 20)), Trial::Passed);
+        assert_eq!(trial(fill(512 << 20)), Trial::Crashed);
         let turn = || while std::hint::black_box(true) {};
-        assert_eq!(trial(1, turn), Trial::Crashed);
+        assert_eq!(trial(turn), Trial::Crashed);
     }
 }
