@@ -16,6 +16,8 @@ use hla_reference::cases::{Case, cases};
 use hla_runtime::Signature;
 use object::{Object, ObjectSymbol};
 
+mod layers;
+
 const HARNESS: &str = r#"
 #define _DEFAULT_SOURCE
 #include <stddef.h>
@@ -205,7 +207,8 @@ fn differences(machine: &Machine, runs: &[Run]) -> Vec<String> {
 
 fn runs() -> Vec<Run> {
     let filter = std::env::var("CASE").unwrap_or_default();
-    let cases = cases().into_iter().filter(|c| c.name.contains(&filter));
+    let all = cases().into_iter().chain(layers::cases());
+    let cases = all.filter(|c| c.name.contains(&filter));
     cases
         .enumerate()
         .map(|(i, case)| {

@@ -5,115 +5,13 @@
 
 use hla_cranelift::jit::jit_for;
 use hla_cranelift::{CodegenOptions, Target, TernaryStrategy, compile, jit};
-use hla_ir::{Arg, Attrs, DType, Function, Location, Op, Tensor, TensorType, ValueId};
+use hla_ir::{Arg, Attrs, DType, Function, Location, Op, Tensor, TensorType};
 use hla_runtime::ThreadPool;
 use proptest::prelude::*;
 
-/// A seeded stream of numbers (splitmix64).
-struct Random(u64);
+mod layers;
 
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, n: u64) -> i64 {
-        (self.next() % n) as i64
-    }
-
-    /// Any i8, or f32 whose sums round.
-    fn tensor(&mut self, shape: &[usize], dtype: DType) -> Tensor {
-        let ty = TensorType::new(shape, dtype);
-        let values: Vec<f64> = (0..ty.elements())
-            .map(|_| match dtype {
-                DType::I8 => (self.below(256) - 128) as f64,
-                _ => (self.below(2_000_001) - 1_000_000) as f64 / 333_333.0,
-            })
-            .collect();
-        Tensor::from_f64s(ty, values).unwrap()
-    }
-
-    fn trits(&mut self, shape: &[usize], zeros: i64) -> Tensor {
-        let ty = TensorType::new(shape, DType::I8);
-        let values: Vec<i64> = (0..ty.elements())
-            .map(|_| match self.below(10) < zeros {
-                true => 0,
-                false => 2 * self.below(2) - 1,
-            })
-            .collect();
-        Tensor::from_i64s(ty, &values).unwrap()
-    }
-}
-
-/// A ternary op in the making.
-struct Layer {
-    op: Op,
-    weight: Vec<usize>,
-    zeros: i64,
-    attrs: Attrs,
-}
-
-impl Layer {
-    fn conv(weight: [usize; 4], pad: [i64; 4], stride: [i64; 2], dilation: [i64; 2]) -> Layer {
-        let attrs = Attrs::new()
-            .with("pad", pad.to_vec())
-            .with("stride", stride.to_vec())
-            .with("dilation", dilation.to_vec());
-        Layer {
-            op: Op::TernaryConv2d,
-            weight: weight.to_vec(),
-            zeros: 6,
-            attrs,
-        }
-    }
-
-    fn matmul(columns: usize, depth: usize) -> Layer {
-        Layer {
-            op: Op::TernaryMatMul,
-            weight: vec![columns, depth],
-            zeros: 6,
-            attrs: Attrs::new(),
-        }
-    }
-
-    fn with(mut self, name: &str, value: impl Into<hla_ir::Attr>) -> Layer {
-        self.attrs = self.attrs.with(name, value);
-        self
-    }
-
-    fn zeros(mut self, tenths: i64) -> Layer {
-        self.zeros = tenths;
-        self
-    }
-
-    fn push(
-        self,
-        f: &mut Function,
-        random: &mut Random,
-        input: ValueId,
-        residual: Option<ValueId>,
-    ) -> ValueId {
-        let trits = random.trits(&self.weight, self.zeros);
-        let channels = self.weight[0];
-        let at = Location::unknown;
-        let weight = f.constant(trits, at());
-        let small = |random: &mut Random| {
-            let values: Vec<f32> = (0..channels)
-                .map(|_| (random.below(2001) - 1000) as f32 / 7919.0)
-                .collect();
-            Tensor::from_f32s([channels], &values).unwrap()
-        };
-        let scale = f.constant(small(random), at());
-        let bias = f.constant(small(random), at());
-        let mut operands = vec![input, weight, scale, bias];
-        operands.extend(residual);
-        f.push(self.op, &operands, self.attrs, at()).unwrap()
-    }
-}
+use layers::{Layer, Random};
 
 /// Compiles, runs and compares a function.
 fn check(function: &Function, inputs: &[Tensor]) {
@@ -332,6 +230,13 @@ fn inner_loops() {
                 insta::assert_snapshot!(format!("{name}_{target}"), text);
             });
         }
+    }
+}
+
+#[test]
+fn every_part() {
+    for case in layers::cases() {
+        check(&case.function, &case.inputs);
     }
 }
 
