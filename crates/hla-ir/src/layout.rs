@@ -14,9 +14,9 @@
 //! - a planar layout has any halo and, for i8 values, elements of i8 or i16. Whoever writes a planar
 //!   value writes its halo, too.
 //!
-//! `hla-plan-layout` itself makes planes without halo, of the value's own element type: the CPU's
-//! ternary kernels copy what they read into padded planes of their own, where rows of pixels are
-//! what they copy fastest.
+//! `hla-plan-layout` itself makes planes without halo, of the value's own element type, and no
+//! `hla.relayout`: the CPU's ternary kernels copy what they read, in whatever layout, into padded
+//! planes of their own.
 
 use std::fmt;
 

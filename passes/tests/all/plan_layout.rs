@@ -81,9 +81,8 @@ fn chains_of_ternary_convolutions_are_planar_and_the_ends_are_not() {
         [
             (Op::Conv2d, false),
             (Op::Clamp, false),
-            // Pooled where channels are innermost already; quantizing changes the layout.
             (Op::MaxPool2d, false),
-            (Op::Quantize, true),
+            (Op::Quantize, false),
             (Op::TernaryConv2d, true),
             (Op::TernaryConv2d, true),
             (Op::MaxPool2d, true),
@@ -97,7 +96,7 @@ fn chains_of_ternary_convolutions_are_planar_and_the_ends_are_not() {
 }
 
 #[test]
-fn who_needs_row_major_gets_it_and_others_keep_planes() {
+fn what_someone_needs_row_major_is_row_major() {
     let mut f = Build::new();
     let x = f.arg(X);
     let y = f.ternary(x, SCALE, BIAS, 3);
@@ -110,11 +109,34 @@ fn who_needs_row_major_gets_it_and_others_keep_planes() {
     assert_eq!(
         layouts(&new),
         [
-            (Op::TernaryConv2d, true),
             (Op::TernaryConv2d, false),
-            (Op::Relayout, false),
+            (Op::TernaryConv2d, false),
             (Op::Reshape, false),
             (Op::Reverse, false),
+        ]
+    );
+}
+
+#[test]
+fn elementwise_ops_keep_planes_for_who_wants_them() {
+    let mut f = Build::new();
+    let x = f.arg(X);
+    let y = f.ternary(x, SCALE, BIAS, 3);
+    let y = f.op(Op::Add, &[y, x], &[]);
+    let z = f.relu(y);
+    let z = f.ternary(z, SCALE, BIAS, 5);
+    let w = f.op(Op::Abs, &[y], &[]);
+    let old = f.results(&[z, w]);
+    let new = plan(&old);
+    assert_agree(&old, &new, 0.0, 0.0);
+    assert_eq!(
+        layouts(&new),
+        [
+            (Op::TernaryConv2d, true),
+            (Op::Add, true),
+            (Op::Clamp, true),
+            (Op::TernaryConv2d, false),
+            (Op::Abs, false),
         ]
     );
 }
