@@ -61,7 +61,14 @@ fn check_with(
 }
 
 /// One layer over an input, with a residual of a type or none.
-fn single(input: &[usize], dtype: DType, layer: Layer, residual: Option<DType>, seed: u64) {
+fn single(
+    input: &[usize],
+    dtype: DType,
+    layer: Layer,
+    residual: Option<DType>,
+    relu: bool,
+    seed: u64,
+) {
     let mut random = Random(seed);
     let mut f = Function::new("single");
     let mut probe = Function::new("probe");
@@ -78,6 +85,10 @@ fn single(input: &[usize], dtype: DType, layer: Layer, residual: Option<DType>, 
     };
     let x = f.add_arg(Arg::new(TensorType::new(input, dtype)));
     let r = residual.map(|dtype| f.add_arg(Arg::new(TensorType::new(shape.clone(), dtype))));
+    let x = match relu {
+        true => layers::relu(&mut f, x),
+        false => x,
+    };
     let y = layer.push(&mut f, &mut random, x, r);
     f.results = vec![y];
     let mut inputs = vec![random.tensor(input, dtype)];
@@ -100,7 +111,7 @@ proptest! {
         stride in [1i64..4, 1i64..4], dilation in [1i64..3, 1i64..3],
         zeros in 0i64..11, dtype in dtypes(), to in dtypes(),
         residual in proptest::option::of(dtypes()),
-        clamp in any::<bool>(), seed in any::<u64>(),
+        clamp in any::<bool>(), relu in any::<bool>(), seed in any::<u64>(),
     ) {
         let fits = |d: usize| {
             let padded = size[d] as i64 + pad[2 * d] + pad[2 * d + 1];
@@ -115,17 +126,17 @@ proptest! {
         if clamp {
             layer = layer.with("min_val", 0.0f32).with("max_val", 6.5f32);
         }
-        single(&[images, size[0], size[1], channels], dtype, layer, residual, seed);
+        single(&[images, size[0], size[1], channels], dtype, layer, residual, relu, seed);
     }
 
     #[test]
     fn products(
         batch in 1usize..3, rows in 1usize..40, depth in 0usize..80, columns in 1usize..100,
         zeros in 0i64..11, dtype in dtypes(), to in dtypes(),
-        residual in proptest::option::of(dtypes()), seed in any::<u64>(),
+        residual in proptest::option::of(dtypes()), relu in any::<bool>(), seed in any::<u64>(),
     ) {
         let layer = Layer::matmul(columns, depth).zeros(zeros).with("out_type", to);
-        single(&[batch, rows, depth], dtype, layer, residual, seed);
+        single(&[batch, rows, depth], dtype, layer, residual, relu, seed);
     }
 
     #[test]
@@ -195,6 +206,7 @@ fn inner_loops() {
     let (sparse, look_up) = (TernaryStrategy::SparseAdd, TernaryStrategy::LookUpTable);
     let cases = [
         ("sparse_i8", 64, i8, sparse, ["vpaddw", "add v"]),
+        ("pairs_i8", 64, i8, sparse, ["vpaddw", "add v"]),
         ("sparse_f32", 64, f32, sparse, ["vaddps", "fadd v"]),
         ("turns_f32", 1, f32, sparse, ["vaddps", "fadd v"]),
         ("look_up_i8", 64, i8, look_up, ["vpshufb", "tbl"]),
@@ -204,6 +216,10 @@ fn inner_loops() {
             let mut random = Random(1);
             let mut f = Function::new("f");
             let x = f.add_arg(Arg::new(TensorType::new([1, rows, 32], dtype)));
+            let x = match name {
+                "pairs_i8" => layers::relu(&mut f, x),
+                _ => x,
+            };
             let y = Layer::matmul(64, 32).push(&mut f, &mut random, x, None);
             f.results = vec![y];
             let options = CodegenOptions {
@@ -213,7 +229,8 @@ fn inner_loops() {
             };
             let of = Target::parse(target, &[]).unwrap();
             let artifact = compile(&f, &of, &options).unwrap();
-            let kernel = artifact.asm.split("_k01_").nth(1).unwrap();
+            let number = if name == "pairs_i8" { "_k02_" } else { "_k01_" };
+            let kernel = artifact.asm.split(number).nth(1).unwrap();
             let block = kernel
                 .split("\nblock")
                 .max_by_key(|block| block.matches(sign).count())
@@ -244,11 +261,20 @@ fn every_part() {
 /// more than 10,000, and so many segments.
 #[test]
 fn sums_do_not_overflow() {
-    for activation in [127.0, -127.0, -128.0] {
+    for (activation, relu) in [
+        (127.0, false),
+        (-127.0, false),
+        (-128.0, false),
+        (127.0, true),
+    ] {
         for sign in [1i64, -1] {
             let shape = [1, 3, 3, 1200];
             let mut f = Function::new("overflow");
             let x = f.add_arg(Arg::new(TensorType::new(shape, DType::I8)));
+            let x = match relu {
+                true => layers::relu(&mut f, x),
+                false => x,
+            };
             let ty = TensorType::new([2, 3, 3, 1200], DType::I8);
             let at = Location::unknown;
             let weight = f.constant(Tensor::splat(ty, sign as f64), at());

@@ -153,6 +153,8 @@ pub(crate) struct Stage {
     pub taps: Vec<usize>,
     /// Flat pixels from the first to the last output pixel.
     pub run: usize,
+    /// Elements from the start of an image to a plane that holds zeros only, if there is one.
+    pub zeros: Option<usize>,
 }
 
 /// Phases of one dimension that taps use, and staged extent.
@@ -189,9 +191,9 @@ fn shared(axes: &[Axis], extent: usize) -> usize {
 }
 
 impl Stage {
-    /// The staging of a contraction whose kernel computes `block` flat pixels at once; `None` if
-    /// positions in an image exceed 32 bits.
-    pub fn new(g: &Geometry, block: usize) -> Option<Stage> {
+    /// The staging of a contraction whose kernel computes `block` flat pixels at once, with a plane
+    /// of zeros if wanted; `None` if positions in an image exceed 32 bits.
+    pub fn new(g: &Geometry, block: usize, with_zeros: bool) -> Option<Stage> {
         let (rows, row_extent) = axes(g, 0);
         let (columns, column_extent) = axes(g, 1);
         // Output rows must not overlap, so a row is no shorter than the output's.
@@ -227,6 +229,8 @@ impl Stage {
             })
             .collect();
         let run = (g.output[0].max(1) - 1) * row + g.output[1];
+        let zeros = with_zeros.then_some(image);
+        let image = if with_zeros { image + plane } else { image };
         let elements = g.images.checked_mul(image)?;
         let elements = elements.checked_add(run.next_multiple_of(block) - run)?;
         Some(Stage {
@@ -239,6 +243,7 @@ impl Stage {
             phases,
             taps,
             run,
+            zeros,
         })
     }
 }
@@ -299,7 +304,7 @@ mod tests {
                 images, input, in_channels: channels, output: [h, w], out_channels: 1,
                 kernel, pad, stride, dilation,
             };
-            let s = Stage::new(&g, 64).unwrap();
+            let s = Stage::new(&g, 64, false).unwrap();
             prop_assert!(s.row >= w);
             let staged = fill(&g, &s);
             for n in 0..images {
@@ -341,7 +346,7 @@ mod tests {
             stride: [1, 1],
             dilation: [1, 1],
         };
-        let s = Stage::new(&g, 64).unwrap();
+        let s = Stage::new(&g, 64, false).unwrap();
         assert_eq!((s.rows, s.row, s.run), (9, 8, 55));
     }
 }

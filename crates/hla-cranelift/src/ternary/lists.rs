@@ -7,6 +7,8 @@
 //! multiplies. A table has one entry of four u32 for each channel and segment: where its +1
 //! offsets start, where they end and its −1 offsets start, where these end (bytes from the start
 //! of the lists), and n₊ − n₋, the excess of +1 weights.
+//!
+//! Where offsets are read in pairs, a list of an odd number ends with the offset of zeros.
 
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{InstBuilder, Value, types};
@@ -31,11 +33,14 @@ pub(super) struct ListPlan {
     pub non_zero: usize,
     /// Most non-zero weights in a segment of a channel.
     pub longest: usize,
+    /// Offsets in the lists.
+    entries: usize,
 }
 
 impl ListPlan {
-    /// The fewest segments of which none has more than `limit` non-zero weights.
-    pub fn new(trits: &[i8], g: &Geometry, limit: Option<usize>) -> ListPlan {
+    /// The fewest segments of which none has more than `limit` non-zero weights. With `pairs`, each
+    /// list has an even number of offsets.
+    pub fn new(trits: &[i8], g: &Geometry, limit: Option<usize>, pairs: bool) -> ListPlan {
         let fan_in = g.fan_in();
         let non_zero = |part: &[i8]| part.iter().filter(|&&t| t != 0).count();
         let longest = |segment: usize| {
@@ -53,12 +58,26 @@ impl ListPlan {
             segments += 1;
             segment = fan_in.div_ceil(segments).max(1);
         }
+        let count = |part: &[i8], sign| {
+            let count = part.iter().filter(|&&t| t == sign).count();
+            if pairs {
+                count.next_multiple_of(2)
+            } else {
+                count
+            }
+        };
+        let entries = trits
+            .chunks(fan_in.max(1))
+            .flat_map(|channel| channel.chunks(segment))
+            .map(|part| count(part, 1) + count(part, -1))
+            .sum();
         ListPlan {
             fan_in,
             channels: g.out_channels,
             segment,
             non_zero: non_zero(trits),
             longest: longest(segment),
+            entries,
         }
     }
 
@@ -74,7 +93,7 @@ impl ListPlan {
 
     /// Bytes of the lists, with one entry more that the expansion may write.
     pub fn list_bytes(&self) -> u64 {
-        4 * (self.non_zero as u64 + 1)
+        4 * (self.entries as u64 + 1)
     }
 }
 
@@ -82,6 +101,8 @@ impl ListPlan {
 pub(super) struct ExpandKernel {
     pub plan: ListPlan,
     pub walk: Walk,
+    /// The offset of zeros, if lists are filled up to pairs with it.
+    pub filler: Option<i64>,
     /// Rows of codes, each starting on a byte.
     pub codes: Buffer,
     /// For each tap a u32: bytes to what it reads in channel 0; and one entry more.
@@ -191,7 +212,15 @@ impl EmitKernel for ExpandKernel {
                 let range = [from, to];
                 let append = |k: &mut KernelBuilder<'_>, sign, to| {
                     let at = [to, tap, channel, offset];
-                    self.walk.append(k, [row, taps], range, sign, 4, at)
+                    let mut out = self.walk.append(k, [row, taps], range, sign, 4, at);
+                    if let Some(filler) = self.filler {
+                        let filler = k.int_const(types::I32, filler);
+                        k.write(filler, out[0], 0);
+                        let bytes = k.b.ins().isub(out[0], to);
+                        let odd = k.b.ins().band_imm_u(bytes, 4);
+                        out[0] = k.b.ins().iadd(out[0], odd);
+                    }
+                    out
                 };
                 let [middle, ..] = append(k, 0, start);
                 let [end, tap, channel, offset] = append(k, 1, middle);

@@ -5,6 +5,7 @@
 //! - [`lists`]: the weights as lists of offsets, expanded from 2-bit codes by `NAME_init`;
 //! - [`sparse`]: the sums by sparse addition, [`rows`] for few rows; [`lut`]: those by look-up
 //!   tables, which [`tables`] makes;
+//! - [`range`]: which inputs cannot be negative;
 //! - [`epilogue`]: scale, bias, residual, clamp, rounding; [`block`]: the output's layout.
 
 mod block;
@@ -12,6 +13,7 @@ mod epilogue;
 mod geometry;
 mod lists;
 mod lut;
+mod range;
 mod rows;
 mod sparse;
 mod stage;
@@ -25,7 +27,7 @@ use self::lists::{ExpandKernel, ListPlan, Walk, tap_table};
 use self::lut::{LutKernel, LutPlan};
 use self::rows::{MOST_ROWS, RowsKernel, RowsPlan, TurnsKernel};
 use self::sparse::{FAN_IN_LIMIT, SEGMENT_LIMIT, SparseKernel};
-use self::stage::StageKernel;
+use self::stage::{BIAS, StageKernel};
 use self::tables::{ArrangeKernel, TableKernel};
 use crate::kernel::{Buffer, View};
 use crate::lower::Lowering;
@@ -48,6 +50,8 @@ struct Contraction {
     /// Whether it is a matrix product.
     matrix: bool,
     float: bool,
+    /// Whether the input is int8 and never negative.
+    non_negative: bool,
     input: Strided,
     weights: Weights,
     epilogue: Epilogue,
@@ -76,7 +80,7 @@ pub(crate) fn lower(cx: &mut Lowering<'_>, node: &Node) -> Result<(), Diagnostic
 fn few_rows(cx: &mut Lowering<'_>, node: &Node, c: Contraction) -> Result<(), Diagnostic> {
     let g = c.geometry;
     let plan = RowsPlan::new(&c.weights.trits, &g);
-    let stage = Stage::new(&g, 4).ok_or_else(|| too_large(node))?;
+    let stage = Stage::new(&g, 4, false).ok_or_else(|| too_large(node))?;
     let bytes = 4 * stage.elements as u64;
     if plan.list_bytes() > u64::from(u32::MAX) {
         return Err(too_large(node));
@@ -99,6 +103,7 @@ fn few_rows(cx: &mut Lowering<'_>, node: &Node, c: Contraction) -> Result<(), Di
         stage,
         from: c.input,
         to: staged,
+        bias: 0,
         zeros: rows::ZEROS,
     });
     let note = fallback_note(cx);
@@ -153,11 +158,14 @@ fn look_up_table(cx: &mut Lowering<'_>, c: Contraction) {
 fn sparse_add(cx: &mut Lowering<'_>, node: &Node, c: Contraction) -> Result<(), Diagnostic> {
     let g = c.geometry;
     let limit = (!c.float).then_some(SEGMENT_LIMIT);
-    let plan = ListPlan::new(&c.weights.trits, &g, limit);
-    let run = Stage::new(&g, 1).ok_or_else(|| too_large(node))?.run;
-    let vectors = sparse::vectors(run, c.float);
-    let stage = Stage::new(&g, vectors * sparse::lanes(c.float)).ok_or_else(|| too_large(node))?;
     let element_bytes = if c.float { 4 } else { 1 };
+    let pairs = c.non_negative;
+    let plan = ListPlan::new(&c.weights.trits, &g, limit, pairs);
+    let run = Stage::new(&g, 1, pairs).ok_or_else(|| too_large(node))?.run;
+    let vectors = sparse::vectors(run, c.float);
+    let block = vectors * sparse::lanes(c.float);
+    let stage = Stage::new(&g, block, pairs).ok_or_else(|| too_large(node))?;
+    let filler = stage.zeros.map(|z| (z * element_bytes) as i64);
     let bytes = (stage.elements * element_bytes) as u64;
     if plan.list_bytes() > u64::from(u32::MAX) {
         return Err(too_large(node));
@@ -168,6 +176,7 @@ fn sparse_add(cx: &mut Lowering<'_>, node: &Node, c: Contraction) -> Result<(), 
     cx.init(ExpandKernel {
         plan: plan.clone(),
         walk: walk(&g, &stage, element_bytes),
+        filler,
         codes: c.weights.codes,
         taps,
         table,
@@ -179,6 +188,7 @@ fn sparse_add(cx: &mut Lowering<'_>, node: &Node, c: Contraction) -> Result<(), 
         stage: stage.clone(),
         from: c.input,
         to: staged,
+        bias: if c.non_negative { 0 } else { BIAS },
         zeros: 0,
     });
     let note = fallback_note(cx);
@@ -186,6 +196,7 @@ fn sparse_add(cx: &mut Lowering<'_>, node: &Node, c: Contraction) -> Result<(), 
         geometry: g,
         stage,
         float: c.float,
+        non_negative: c.non_negative,
         vectors,
         plan,
         staged,
@@ -286,6 +297,7 @@ impl Contraction {
             geometry,
             matrix,
             float,
+            non_negative: !float && range::non_negative(cx.function, node.operands[0]),
             input: strided(&input),
             weights,
             epilogue,

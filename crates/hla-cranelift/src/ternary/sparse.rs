@@ -9,8 +9,11 @@
 //! all modulo 2¹⁶: B = Σ±u₁ and A = Σ±u₀ + 256·B. They start at −128·e and −128·257·e, where e is
 //! the excess of +1 over −1 weights, so the bias is gone at the end, and A − 256·B and B are the two
 //! pixels' sums modulo 2¹⁶. A segment of at most 255 weights has |Σ±x| ≤ 255·128 = 32640 < 2¹⁵, so
-//! these are the sums themselves; segments are added up in 32 bits, which a fan-in of less than 2²⁴
+//! these are the sums themselves. Segments are added up in 32 bits, which a fan-in of less than 2²⁴
 //! cannot exceed.
+//!
+//! Where no activation is negative, bytes are u = x ≤ 127 and two of them add up to a byte: weights
+//! are taken in pairs, and the rest is as above with no bias.
 
 use cranelift_codegen::ir::{InstBuilder, Value, types};
 use hla_ir::Diagnostic;
@@ -32,6 +35,8 @@ pub(super) struct SparseKernel {
     pub stage: Stage,
     /// Whether activations are f32.
     pub float: bool,
+    /// Whether no integer activation is negative.
+    pub non_negative: bool,
     /// Vectors of pixels in a block.
     pub vectors: usize,
     pub plan: ListPlan,
@@ -100,6 +105,10 @@ impl SparseKernel {
             let zero = k.f32_const(types::F32X4, 0.0);
             return vec![zero; self.vectors];
         }
+        if self.non_negative {
+            let zero = k.int_const(types::I16X8, 0);
+            return vec![zero; 2 * self.vectors];
+        }
         let excess = k.read(types::I16, entry, 12);
         let high = k.b.ins().imul_imm_s(excess, -BIAS);
         let shifted = k.b.ins().ishl_imm_u(high, 8);
@@ -118,9 +127,15 @@ impl SparseKernel {
         plus: bool,
         start: &[Value],
     ) -> Vec<Value> {
-        k.for_range_carry(from, to, 4, start, |k, at, sums| {
-            let offset = k.b.ins().uload32(crate::kernel::READ, at, 0);
-            let address = k.b.ins().iadd(base, offset);
+        let offsets = if self.non_negative { 2 } else { 1 };
+        k.for_range_carry(from, to, 4 * offsets, start, |k, at, sums| {
+            let addresses: Vec<Value> = (0..offsets as i32)
+                .map(|i| {
+                    let offset = k.b.ins().uload32(crate::kernel::READ, at, 4 * i);
+                    k.b.ins().iadd(base, offset)
+                })
+                .collect();
+            let address = addresses[0];
             let mut next = Vec::with_capacity(sums.len());
             for v in 0..self.vectors {
                 let position = 16 * v as i32;
@@ -133,7 +148,11 @@ impl SparseKernel {
                     });
                     continue;
                 }
-                let bytes = k.read(types::I8X16, address, position);
+                let mut bytes = k.read(types::I8X16, address, position);
+                for &other in &addresses[1..] {
+                    let more = k.read(types::I8X16, other, position);
+                    bytes = k.b.ins().iadd(bytes, more);
+                }
                 let pair = k.cast(types::I16X8, bytes);
                 let high = k.b.ins().ushr_imm_u(pair, 8);
                 for (i, x) in [pair, high].into_iter().enumerate() {
@@ -329,10 +348,10 @@ impl EmitKernel for SparseKernel {
                 g.kernel[0],
                 g.kernel[1],
             ),
-            if self.float {
-                "sparse-add f32"
-            } else {
-                "sparse-add i16"
+            match (self.float, self.non_negative) {
+                (true, _) => "sparse-add f32",
+                (false, false) => "sparse-add i16",
+                (false, true) => "sparse-add i16, two weights at once",
             },
         );
         report.state_bytes = plan.table_bytes() + plan.list_bytes();

@@ -1,8 +1,8 @@
 //! The kernel that stages the input of a ternary contraction: padded planes, stride phases apart,
 //! see [`super::geometry`].
 //!
-//! f32 stays f32. Integers become biased bytes, x + 128: an unsigned byte is what lets the sums of
-//! two neighbouring pixels share one 16-bit lane, see [`super::sparse`].
+//! f32 stays f32. Integers become unsigned bytes, x + 128 unless no x is negative: an unsigned byte
+//! is what lets the sums of two neighbouring pixels share one 16-bit lane, see [`super::sparse`].
 
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{InstBuilder, Value, types};
@@ -11,7 +11,7 @@ use hla_ir::{DType, Diagnostic};
 use super::geometry::{Axis, Geometry, Stage, Strided};
 use crate::kernel::{Buffer, EmitKernel, KernelBuilder, KernelReport};
 
-/// What is added to an integer activation.
+/// What is added to an integer activation that may be negative.
 pub(super) const BIAS: i64 = 128;
 /// Channels of one item.
 const CHANNELS: usize = 16;
@@ -22,6 +22,8 @@ pub(super) struct StageKernel {
     pub stage: Stage,
     pub from: Strided,
     pub to: Buffer,
+    /// What is added to an integer: [`BIAS`] or nothing.
+    pub bias: i64,
     /// Zero bytes after the last staged element.
     pub zeros: i64,
 }
@@ -46,10 +48,10 @@ impl StageKernel {
             k.zero_fill(at, 4 * count as i64);
             return;
         }
-        let bias = k.int_const(types::I8X16, BIAS);
+        let bias = k.int_const(types::I8X16, self.bias);
         let count = count as i64;
         if count < 16 {
-            let byte = k.int_const(types::I8, BIAS);
+            let byte = k.int_const(types::I8, self.bias);
             for i in 0..count {
                 k.write(byte, at, i as i32);
             }
@@ -75,7 +77,7 @@ impl StageKernel {
                     }
                     _ => k.read(types::I8, from, 0),
                 };
-                k.b.ins().bxor_imm_u(byte, BIAS)
+                k.b.ins().bxor_imm_u(byte, self.bias)
             }
         };
         k.write(value, to, 0);
@@ -94,7 +96,7 @@ impl StageKernel {
                     }
                     _ => k.read(types::I8X16, from, 0),
                 };
-                let bias = k.int_const(types::I8X16, BIAS);
+                let bias = k.int_const(types::I8X16, self.bias);
                 k.b.ins().bxor(bytes, bias)
             }
         };
@@ -166,7 +168,7 @@ impl StageKernel {
                 }
                 return;
             }
-            let bias = k.int_const(types::I8X16, BIAS);
+            let bias = k.int_const(types::I8X16, self.bias);
             let mut rows = Vec::with_capacity(8);
             for pixel in 0..width {
                 let at = k.offset(from, pixel * step);
@@ -272,6 +274,13 @@ impl EmitKernel for StageKernel {
             let from = k.index(from, image, self.from.strides[0]);
             let to = k.index(to, image, s.image as i64 * bytes);
             let to = k.index(to, y, s.row as i64 * bytes);
+            if let Some(zeros) = s.zeros {
+                let is_first = k.b.ins().icmp_imm_u(IntCC::Equal, block, 0);
+                k.when(is_first, |k| {
+                    let row = k.offset(to, zeros as i64 * bytes);
+                    self.pad(k, row, s.row);
+                });
+            }
             for (p, &[rows, columns]) in s.phases.iter().enumerate() {
                 let plane = (p * g.in_channels * s.plane) as i64 * bytes;
                 let to = k.offset(to, plane);
@@ -361,6 +370,8 @@ impl EmitKernel for StageKernel {
             ),
             if self.is_float() {
                 "planes of f32"
+            } else if self.bias == 0 {
+                "planes of bytes"
             } else {
                 "planes of biased bytes"
             },

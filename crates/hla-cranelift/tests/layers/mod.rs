@@ -112,6 +112,17 @@ impl Layer {
     }
 }
 
+/// max(x, 0).
+pub fn relu(f: &mut Function, x: ValueId) -> ValueId {
+    let attrs = match f.tensor_ty(x).dtype {
+        DType::F32 => Attrs::new()
+            .with("min_val", 0.0f32)
+            .with("max_val", f32::MAX),
+        _ => Attrs::new().with("min_val", 0i64).with("max_val", 127i64),
+    };
+    f.push(Op::Clamp, &[x], attrs, Location::unknown()).unwrap()
+}
+
 /// A function of one input, and the input.
 fn case(
     name: &str,
@@ -147,6 +158,12 @@ pub fn cases() -> Vec<Case> {
             dtype,
             |f, r, x| conv(96, 1).zeros(3).push(f, r, x, None),
         ));
+        let name = format!("layers_{dtype}_non_negative");
+        cases.push(case(&name, &[2, 9, 11, 40], dtype, |f, r, x| {
+            let x = relu(f, x);
+            let a = conv(40, 2).with("min_val", 0.0f32).push(f, r, x, None);
+            conv(21, 1).zeros(2).push(f, r, a, None)
+        }));
         for element in ["i8", "i16", "f32"] {
             if (element == "f32") != (dtype == DType::F32) {
                 continue;
