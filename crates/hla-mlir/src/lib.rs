@@ -2,7 +2,7 @@
 //!
 //! - [`parse`] reads text and bytecode into the tensor IR; [`specialize`] makes dynamic shapes
 //!   static;
-//! - [`print`] writes the IR as MLIR prints it, and as bytecode;
+//! - [`mod@print`] writes the IR as MLIR prints it, and as bytecode;
 //! - [`weights`] binds parameters to safetensors files;
 //! - [`pipeline`] runs upstream's passes;
 //! - [`IRDL`] is the public definition of the hla dialect.
