@@ -31,7 +31,7 @@ pub const LAYOUT: &str = "hla.layout";
 pub enum Layout {
     /// Dense, in the order of the logical dimensions.
     RowMajor,
-    /// A rank-4 NHWC value stored as [N][C][halo.0 + H + halo.1][halo.2 + W + halo.3], the halo
+    /// A rank-4 NHWC value stored as `[N][C][halo.0 + H + halo.1][halo.2 + W + halo.3]`, the halo
     /// holding zeros, with elements widened to `element`: what sparse addition reads.
     Planar {
         /// Zero rows above and below, zero columns left and right.

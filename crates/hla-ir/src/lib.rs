@@ -3,7 +3,7 @@
 //! - [`ops`] declares every op once; [`op`] says what a declaration is made of;
 //! - [`graph`] holds modules and functions, [`rewrite`] builds new functions from old ones;
 //! - [`infer`] infers shapes, [`verify`] checks functions, [`cost`] counts multiplications;
-//! - [`print`] writes a module as MLIR text in generic form, without any MLIR library;
+//! - [`mod@print`] writes a module as MLIR text in generic form, without any MLIR library;
 //! - [`types`], [`tensor`], [`attr`], [`layout`], [`diagnostic`] are what these are made of.
 //!
 //! With the feature `testing`, `testing` makes functions for property tests.
