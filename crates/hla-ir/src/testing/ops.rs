@@ -179,8 +179,13 @@ impl Maker<'_> {
                 attrs.set("shape", shape.iter().map(|&e| e as i64).collect::<Vec<_>>());
             }
             Op::Relayout => {
-                operands = vec![self.any_of(Some(4), &[DType::F32, DType::I8])];
-                attrs.set(crate::layout::LAYOUT, "planar<1,1,1,1,f32>");
+                let x = self.any_of(Some(4), &[DType::F32, DType::I8]);
+                let layout = match ty(self, x).dtype {
+                    DType::F32 => "planar<1,1,1,1,f32>",
+                    _ => "planar<0,1,0,2,i16>",
+                };
+                operands = vec![x];
+                attrs.set(crate::layout::LAYOUT, layout);
             }
             Op::Concat => {
                 let x = self.any_of(None, &NUMBERS);
