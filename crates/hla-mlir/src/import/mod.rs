@@ -2,10 +2,12 @@
 //!
 //! - this file: the module and its functions;
 //! - [`op`]: ops, driven by the table of `hla_ir::ops`;
+//! - [`constant`]: constants that become attributes;
 //! - [`attribute`]: attributes; [`opaque`]: the text of what hlac does not know;
 //! - [`resource`]: the blobs behind `dense_resource`.
 
 mod attribute;
+mod constant;
 mod op;
 mod opaque;
 mod resource;

@@ -8,6 +8,7 @@ use std::collections::{HashMap, HashSet};
 use hla_ir::op::{AttrKind, Form};
 use hla_ir::{Attr, Attrs, DType, Diagnostic, Function, Op as Known, Tensor, ValueId};
 
+use super::constant::{infer_extent, scalar};
 use super::{Importer, opaque};
 use crate::ffi::{Block, Op, Value};
 
@@ -55,7 +56,7 @@ impl<'a> Importer<'a> {
         };
         for &op in &operations {
             if matches!(&*op.name(), "tosa.const" | "tosa.const_shape") {
-                self.constant(op, &mut body);
+                self.constant(op, &mut body.constants);
             }
         }
         let classes: Vec<Class> = operations
@@ -117,21 +118,6 @@ impl<'a> Importer<'a> {
             let name = body.function.name.clone();
             let location = body.function.location.clone();
             self.error(location, format!("'@{name}' does not end with func.return"));
-        }
-    }
-
-    /// Remembers the tensor of a constant, if hlac can hold it.
-    fn constant(&mut self, op: Op<'a>, body: &mut Body<'_, 'a>) {
-        let results = op.results();
-        let (Some(values), [result]) = (op.attribute("values"), &results[..]) else {
-            return;
-        };
-        match self.tensor(values) {
-            Ok(Some(tensor)) => {
-                body.constants.insert(*result, tensor);
-            }
-            Ok(None) => {}
-            Err(message) => self.error(op.location(), message),
         }
     }
 
@@ -358,44 +344,5 @@ impl<'a> Importer<'a> {
 impl<'a> Body<'_, 'a> {
     fn operands(&self, values: &[Value<'a>]) -> Option<Vec<ValueId>> {
         values.iter().map(|v| self.values.get(v).copied()).collect()
-    }
-}
-
-/// The value of a constant of one element.
-fn scalar(tensor: &Tensor) -> Option<Attr> {
-    if tensor.ty().elements() != 1 {
-        return None;
-    }
-    match tensor.to_i64s() {
-        Some(values) => values.first().copied().map(Attr::I64),
-        None => tensor.to_f32s().first().copied().map(Attr::F32),
-    }
-}
-
-/// Replaces the one −1 that MLIR allows in the shape of a reshape.
-fn infer_extent(function: &Function, input: Option<ValueId>, attrs: &mut hla_ir::Attrs) {
-    let Some(input) = input.and_then(|v| function.ty(v).tensor()) else {
-        return;
-    };
-    let Some(shape) = attrs.i64s("shape") else {
-        return;
-    };
-    let mut shape = shape.to_vec();
-    let known = shape
-        .iter()
-        .filter(|&&v| v != -1)
-        .try_fold(1_i64, |product, &v| product.checked_mul(v));
-    let elements = i64::try_from(input.elements()).ok();
-    if let (Some(known), Some(elements)) = (known, elements)
-        && known > 0
-        && elements % known == 0
-        && shape.iter().filter(|&&v| v == -1).count() == 1
-    {
-        for v in &mut shape {
-            if *v == -1 {
-                *v = elements / known;
-            }
-        }
-        attrs.set("shape", shape);
     }
 }

@@ -1,7 +1,7 @@
 //! Weights from a safetensors file: the arguments that carry `hla.param` become constants over the
 //! mapped bytes of the file, without a copy.
 //!
-//! - [`file`] reads the format, `map` maps files into memory.
+//! - `file` reads the format, `map` maps files into memory.
 
 mod file;
 mod map;
