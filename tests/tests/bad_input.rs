@@ -299,6 +299,21 @@ fn command_line() -> Vec<Case> {
             &["riscv64", "aarch64"],
         ),
         Case::new(
+            "target with other objects than ELF",
+            "compile m.mlir --weights w.safetensors --target aarch64-apple-darwin -o out.o",
+            &["ELF", "aarch64-unknown-linux-gnu"],
+        ),
+        Case::new(
+            "output over the weights",
+            "compile m.mlir --weights w.safetensors --emit obj -o w.safetensors",
+            &["w.safetensors", "input"],
+        ),
+        Case::new(
+            "output over the model, by its extension",
+            "compile m.mlir --weights w.safetensors --emit obj,mlir -o m.o",
+            &["m.mlir", "input"],
+        ),
+        Case::new(
             "unknown processor feature",
             "compile m.mlir --weights w.safetensors --target x86_64 --cpu avx9 -o out.o",
             &["avx9"],

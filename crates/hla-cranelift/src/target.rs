@@ -70,14 +70,13 @@ impl Target {
             Architecture::Aarch64(target_lexicon::Aarch64Architecture::Aarch64) => Arch::Aarch64,
             _ => return Err(unknown_target(name)),
         };
-        if triple.binary_format == BinaryFormat::Unknown
-            || triple.binary_format == BinaryFormat::Wasm
-        {
+        // Mach-O and COFF have neither a section for what an object is made of nor symbol sizes.
+        if triple.binary_format != BinaryFormat::Elf {
             return Err(Diagnostic::error(
                 Location::unknown(),
-                format!("the target '{name}' names no object format that hlac can write"),
+                format!("objects for '{name}' are not ELF files, the only ones hlac writes"),
             )
-            .help("use a whole triple, such as x86_64-unknown-linux-gnu"));
+            .help("use a triple of Linux, Android, a BSD, or bare metal, such as aarch64-unknown-linux-gnu or x86_64-unknown-none-elf"));
         }
         let mut features: Vec<String> = if native {
             native_features()?

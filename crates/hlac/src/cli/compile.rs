@@ -129,7 +129,7 @@ pub fn run(args: &Args, sources: &mut Sources) -> Result<(), Failure> {
         timing.add(phase.name, phase.time);
     })?;
     timing.phase("write", || -> Result<(), Failure> {
-        let mut outputs = Outputs::default();
+        let mut outputs = Outputs::sparing(args.model.files().chain(args.ternary.files()));
         for &emit in &args.emit {
             let bytes = match emit {
                 Emit::Obj => compiled.object.clone(),

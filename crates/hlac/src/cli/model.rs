@@ -35,6 +35,13 @@ pub struct ModelArgs {
 }
 
 impl ModelArgs {
+    /// The files that are read.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        std::iter::once(&self.model)
+            .chain(&self.weights)
+            .map(PathBuf::as_path)
+    }
+
     /// Reads the model.
     pub fn read(&self, sources: &mut Sources) -> Result<Model, Failure> {
         let options = ModelOptions {
@@ -159,6 +166,11 @@ fn share(text: &str) -> Result<f64, String> {
 }
 
 impl TernaryArgs {
+    /// The files that are read.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        self.calibrate.iter().map(PathBuf::as_path)
+    }
+
     /// The name of an option that was given, if one was.
     pub fn given(&self) -> Option<&'static str> {
         [

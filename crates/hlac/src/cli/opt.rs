@@ -130,7 +130,8 @@ pub fn run(args: &Args, sources: &mut Sources) -> Result<(), Failure> {
     if !failed.is_empty() {
         return Err(failed.into());
     }
-    let mut outputs = Outputs::default();
+    let read = std::iter::once(&args.model).chain(&args.weights);
+    let mut outputs = Outputs::sparing(read.map(PathBuf::as_path));
     outputs.add(&args.output, results.join(&b"// -----\n"[..]));
     Ok(outputs.commit()?)
 }

@@ -8,12 +8,27 @@ use hla_ir::{Diagnostic, Location};
 
 /// Files to be written together.
 #[derive(Default)]
-pub struct Outputs(Vec<(PathBuf, Vec<u8>)>);
+pub struct Outputs {
+    files: Vec<(PathBuf, Vec<u8>)>,
+    spared: Vec<PathBuf>,
+}
 
 impl Outputs {
+    /// Files that were read: none of them is overwritten.
+    pub fn sparing<'a>(inputs: impl IntoIterator<Item = &'a Path>) -> Outputs {
+        Outputs {
+            files: Vec::new(),
+            // A file that cannot be found, such as `-`, cannot be overwritten either.
+            spared: inputs
+                .into_iter()
+                .filter_map(|p| fs::canonicalize(p).ok())
+                .collect(),
+        }
+    }
+
     /// Adds a file; the path `-` is standard output.
     pub fn add(&mut self, path: impl Into<PathBuf>, bytes: impl Into<Vec<u8>>) {
-        self.0.push((path.into(), bytes.into()));
+        self.files.push((path.into(), bytes.into()));
     }
 
     /// Writes all files or none: each is written beside its place under another name, and only
@@ -21,7 +36,23 @@ impl Outputs {
     pub fn commit(self) -> Result<(), Diagnostic> {
         let mut ready = Vec::new();
         let mut streams = Vec::new();
-        for (path, bytes) in &self.0 {
+        for (i, (path, _)) in self.files.iter().enumerate() {
+            if self.files[..i].iter().any(|(p, _)| p == path) && !is_stream(path) {
+                return Err(Diagnostic::error(
+                    Location::unknown(),
+                    format!("two outputs would be written to {}", path.display()),
+                )
+                .help("give each a place of its own"));
+            }
+            if fs::canonicalize(path).is_ok_and(|p| p.is_file() && self.spared.contains(&p)) {
+                return Err(Diagnostic::error(
+                    Location::unknown(),
+                    format!("{} is an input: it is not overwritten", path.display()),
+                )
+                .help("choose another place with -o or --output"));
+            }
+        }
+        for (path, bytes) in &self.files {
             match is_stream(path) {
                 true => streams.push((path, bytes)),
                 false => ready.push((path, prepare(path, bytes).map_err(|e| refuse(path, &e))?)),
@@ -82,9 +113,17 @@ fn refuse(path: &Path, error: &std::io::Error) -> Diagnostic {
     };
     Diagnostic::error(
         Location::unknown(),
-        format!("cannot write {}: {error}", path.display()),
+        format!("cannot write {}: {}", path.display(), plain(error)),
     )
     .help(help)
+}
+
+/// What went wrong, without the name of a temporary file that the error may carry.
+fn plain(error: &std::io::Error) -> String {
+    match (error.kind(), error.raw_os_error()) {
+        (std::io::ErrorKind::Other, _) | (_, Some(_)) => error.to_string(),
+        (kind, None) => kind.to_string(),
+    }
 }
 
 /// Writes to standard output. A reader that has gone away (`hlac … | head`) is no error.
@@ -123,6 +162,37 @@ mod tests {
         assert_eq!(fs::read_to_string(&a).unwrap(), "object");
         assert_eq!(fs::read_to_string(&b).unwrap(), "header");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn inputs_are_spared() {
+        let folder = tempfile::tempdir().unwrap();
+        let input = folder.path().join("m.mlir");
+        fs::write(&input, "model").unwrap();
+        let detour = folder.path().join(".").join("m.mlir");
+        let mut outputs = Outputs::sparing([input.as_path()]);
+        outputs.add(folder.path().join("m.o"), "object");
+        outputs.add(&detour, "result");
+        assert!(
+            outputs
+                .commit()
+                .unwrap_err()
+                .message
+                .contains("is an input")
+        );
+        assert_eq!(fs::read_to_string(&input).unwrap(), "model");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+
+        let mut outputs = Outputs::default();
+        outputs.add(folder.path().join("y"), "1");
+        outputs.add(folder.path().join("y"), "2");
+        assert!(
+            outputs
+                .commit()
+                .unwrap_err()
+                .message
+                .contains("two outputs")
+        );
     }
 
     #[test]

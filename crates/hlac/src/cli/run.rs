@@ -171,7 +171,10 @@ pub fn run(args: &Args, sources: &mut Sources) -> Result<(), Failure> {
     bar.finish_and_clear();
     let outputs = outputs?;
 
-    let mut files = Outputs::default();
+    let read = [&args.input, &args.expect].into_iter().flatten();
+    let read = read.chain(&args.labels).map(|named| named.path.as_path());
+    let model = args.model.files().chain(args.how.files());
+    let mut files = Outputs::sparing(read.chain(model));
     for (named, tensor) in args.output.iter().zip(&outputs) {
         files.add(&named.path, npy::to_bytes(tensor)?);
     }
