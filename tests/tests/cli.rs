@@ -419,6 +419,98 @@ fn inspect_knows_every_kind_of_file() {
 }
 
 #[test]
+fn a_target_without_fma_is_told() {
+    let place = Place::new();
+    for cpu in ["x86-64-v2", "-fma"] {
+        let args = ["--target", "x86_64", "--cpu", cpu, "-o", "made/"];
+        let text = place.cnn("compile", &args).success().text();
+        assert!(text.contains("note: the target has no FMA"), "{text}");
+        assert!(place.path("made/cnn.o").exists());
+        let summary = json(
+            &place
+                .cnn("compile", &[&args[..], &["--json"]].concat())
+                .success(),
+        );
+        assert_eq!(summary["notes"].as_array().unwrap().len(), 1);
+    }
+    let summary = json(
+        &place
+            .cnn("compile", &["--target", "x86_64", "--json"])
+            .success(),
+    );
+    assert_eq!(summary["notes"], serde_json::json!([]));
+}
+
+#[test]
+fn outputs_that_go_nowhere_are_told() {
+    let place = Place::new();
+    let model = b"func.func @main(%x: tensor<8x8xf32>) -> (tensor<8x8xf32>, tensor<8x8xf32>) {
+        %0 = tosa.abs %x : (tensor<8x8xf32>) -> tensor<8x8xf32>
+        return %0, %x : tensor<8x8xf32>, tensor<8x8xf32>
+    }";
+    // A .npy file with zeros.
+    let header = "{'descr': '<f4', 'fortran_order': False, 'shape': (8, 8), }";
+    let header = format!("{header:<117}\n");
+    let mut npy = b"\x93NUMPY\x01\x00\x76\x00".to_vec();
+    npy.extend(header.as_bytes());
+    npy.extend([0; 256]);
+    std::fs::write(place.path("x.npy"), npy).unwrap();
+    let run = |more: &[&str]| {
+        let args = [&["run", "-", "--reference", "--input", "@x.npy"], more].concat();
+        place.run_with(&args, model)
+    };
+    let one = run(&["--output", "@y.npy"]).success().stderr;
+    assert!(
+        one.contains("note: output 1, tensor<8x8xf32>, is neither"),
+        "{one}"
+    );
+    assert_eq!(
+        run(&["--output", "@y.npy", "--output", "@z.npy"])
+            .success()
+            .stderr,
+        ""
+    );
+    assert_eq!(
+        run(&[
+            "--output", "@y.npy", "--expect", "@x.npy", "--expect", "@x.npy"
+        ])
+        .success()
+        .stderr,
+        ""
+    );
+    let twice = run(&["--output", "@w.npy", "--output", "@./w.npy"]);
+    assert_eq!(twice.status, 2, "{}", twice.stderr);
+    assert!(!place.path("w.npy").exists());
+    run(&["--output", "@/dev/null", "--output", "@/dev/null"]).success();
+}
+
+#[test]
+fn names_do_not_steer_the_terminal() {
+    let place = Place::new();
+    let model = b"func.func @\"a\\1B[2J\"(%x: tensor<2xf32>) -> tensor<2xf32> { return %x : tensor<2xf32> }";
+    let text = place.run_with(&["inspect", "-"], model).success().text();
+    assert!(text.contains("@a\\u{1b}[2J"), "{text:?}");
+}
+
+#[test]
+fn ops_are_listed() {
+    let place = Place::new();
+    let list = place.run(&["passes", "--ops"]).success().text();
+    let ops = json(&place.run(&["passes", "--ops", "--json"]).success());
+    for op in ops.as_array().unwrap() {
+        assert!(list.contains(op["name"].as_str().unwrap()));
+    }
+    assert!(list.starts_with("tosa.const\n") && !list.contains("opaque"));
+    let script = format!("{} passes --ops > /dev/full", hlac().display());
+    let full = run_in(&root(), Path::new("sh"), &["-c", &script], b"");
+    assert!(
+        full.status == 1 && !full.stderr.contains("-o"),
+        "{}",
+        full.stderr
+    );
+}
+
+#[test]
 fn a_closed_pipe_is_no_error() {
     let script = format!("{} passes | head -1", hlac().display());
     let outcome = run_in(&root(), Path::new("sh"), &["-c", &script], b"").success();

@@ -177,6 +177,7 @@ pub fn compile_observed(
                 strategy: k.strategy.clone(),
             })
             .collect(),
+        notes: report.notes,
         remarks,
     };
     Ok(Compiled {

@@ -32,6 +32,8 @@ pub struct Summary {
     pub object_bytes: u64,
     /// Kernels in order of execution.
     pub kernels: Vec<Kernel>,
+    /// Slow fallbacks and other facts about the whole, such as that the target has no FMA.
+    pub notes: Vec<String>,
     /// Remarks and warnings, as text.
     pub remarks: Vec<String>,
 }
@@ -108,6 +110,9 @@ impl fmt::Display for Summary {
             false => format!(" with {}", self.features.join(", ")),
         };
         writeln!(f, "{} for {}{features}", self.model, self.target)?;
+        for note in &self.notes {
+            writeln!(f, "note: {note}")?;
+        }
         // What else the passes tell is in the JSON, and in `hlac opt --report`.
         let of_layers = |t: &&Table| t.columns.first().is_some_and(|c| c == "layer");
         for table in self.tables.iter().filter(of_layers) {

@@ -7,7 +7,7 @@ use clap::ValueEnum;
 use super::Failure;
 use super::model::{ModelArgs, TernaryArgs};
 use super::output::{self, Outputs};
-use super::report::Sources;
+use super::report::{Sources, visible};
 use super::timing::Timing;
 
 #[derive(clap::Args)]
@@ -46,7 +46,8 @@ pub struct Args {
         help_heading = "Output"
     )]
     emit: Vec<Emit>,
-    /// Where to write it: a file, whose extension other kinds replace by their own; a folder; or -
+    /// Where to write it: a file, whose extension other kinds replace by their own; a folder (FOLDER/ is
+    /// made if need be); or -
     #[arg(short, long, value_name = "OUT", help_heading = "Output")]
     output: Option<PathBuf>,
     /// Print the summary as JSON
@@ -140,6 +141,10 @@ pub fn run(args: &Args, sources: &mut Sources) -> Result<(), Failure> {
             };
             outputs.add(path(args, &name, emit), bytes);
         }
+        // `-o build/` makes the folder; if that fails, writing the first file tells why.
+        if let Some(folder) = args.output.as_deref().filter(|p| is_folder(p)) {
+            let _ = std::fs::create_dir(folder);
+        }
         Ok(outputs.commit()?)
     })?;
     let summary = &compiled.summary;
@@ -155,9 +160,10 @@ pub fn run(args: &Args, sources: &mut Sources) -> Result<(), Failure> {
         for &emit in &args.emit {
             text.push_str(&format!("wrote {}\n", path(args, &name, emit).display()));
         }
+        let text = visible(&text);
         match to_stdout {
             true => eprint!("{text}"),
-            false => output::print(text)?,
+            false => output::print(&*text)?,
         }
     }
     timing.finish();

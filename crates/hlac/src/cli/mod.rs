@@ -30,7 +30,8 @@ const EXAMPLES: &str = "\
 Examples:
   hlac compile cnn.mlir --weights cnn.safetensors --target aarch64 -o cnn.o
   hlac run cnn.mlir --weights cnn.safetensors --input @images.npy --output @logits.npy
-  hlac opt cnn.mlir --pass-pipeline='builtin.module(hla-freeze,canonicalize)'
+  hlac opt cnn.mlir --weights cnn.safetensors \\
+      --pass-pipeline='builtin.module(hla-freeze,canonicalize)'
   hlac inspect cnn.o --count-multiplies
 
 A model is MLIR text or bytecode in the TOSA dialect; `-` reads it from standard input.
@@ -95,7 +96,7 @@ pub fn main() -> u8 {
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "hlac", &mut script);
-            output::print(script).map_err(Failure::from)
+            tell(script).map_err(Failure::from)
         }
     };
     match result {
@@ -111,6 +112,11 @@ pub fn main() -> u8 {
             2
         }
     }
+}
+
+/// Writes to standard output, for commands whose output goes nowhere else.
+fn tell(bytes: impl AsRef<[u8]>) -> Result<(), Diagnostic> {
+    output::print(bytes).map_err(|d| d.help("check where standard output goes"))
 }
 
 #[cfg(test)]

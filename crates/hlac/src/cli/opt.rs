@@ -178,7 +178,8 @@ fn process(
                             if args.report {
                                 let mut report = run.report.clone();
                                 report.remarks.clear();
-                                eprint!("// {} @{}\n{report}", pass.name, function.name);
+                                let text = format!("// {} @{}\n{report}", pass.name, function.name);
+                                eprint!("{}", report::visible(&text));
                             }
                         },
                     )

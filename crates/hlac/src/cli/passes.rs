@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::json;
 
-use super::{Failure, output};
+use super::{Failure, tell};
 
 #[derive(clap::Args)]
 #[command(
@@ -12,12 +12,18 @@ use super::{Failure, output};
 mixed with those of MLIR."
 )]
 pub struct Args {
+    /// List the ops that hlac knows instead
+    #[arg(long)]
+    ops: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
 pub fn run(args: &Args) -> Result<(), Failure> {
+    if args.ops {
+        return ops(args.json);
+    }
     let registry = hla_passes::registry();
     if args.json {
         let list: Vec<_> = registry
@@ -32,7 +38,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
             })
             .collect();
         let text = serde_json::to_string_pretty(&list).unwrap_or_default();
-        return Ok(output::print(format!("{text}\n"))?);
+        return Ok(tell(format!("{text}\n"))?);
     }
     let mut text = String::new();
     for pass in registry {
@@ -49,5 +55,24 @@ pub fn run(args: &Args) -> Result<(), Failure> {
             );
         }
     }
-    Ok(output::print(text)?)
+    Ok(tell(text)?)
+}
+
+/// Lists the ops.
+fn ops(json: bool) -> Result<(), Failure> {
+    let known = hla_ir::ops::OPS
+        .iter()
+        .filter(|def| def.op != hla_ir::Op::Opaque);
+    let text = match json {
+        true => {
+            let list: Vec<_> = known
+                .map(|def| json!({"name": def.name, "summary": def.summary.trim()}))
+                .collect();
+            serde_json::to_string_pretty(&list).unwrap_or_default() + "\n"
+        }
+        false => known
+            .map(|def| format!("{}\n    {}\n", def.name, def.summary.trim()))
+            .collect(),
+    };
+    Ok(tell(text)?)
 }

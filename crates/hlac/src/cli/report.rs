@@ -1,6 +1,7 @@
 //! Diagnostics for people: the source line with a caret, notes, help. On a terminal miette draws
 //! them; elsewhere they are plain lines that other tools can read (`file:line:col: error: …`).
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write};
@@ -52,7 +53,12 @@ impl Sources {
         Some(Excerpt {
             text: line[start..end]
                 .iter()
-                .map(|c| if *c == '\t' { ' ' } else { *c })
+                .map(|c| match *c {
+                    '\t' => ' ',
+                    // One character for one: the caret stays where it belongs.
+                    c if steers(c) => char::REPLACEMENT_CHARACTER,
+                    c => c,
+                })
                 .collect(),
             column: column - start,
             width: token,
@@ -65,6 +71,28 @@ struct Excerpt {
     /// In characters, from 0.
     column: usize,
     width: usize,
+}
+
+/// Whether a character steers a terminal instead of being shown: control characters, and those
+/// that turn the direction of writing.
+fn steers(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Text that may come from a file, fit for a terminal: what would steer it is escaped.
+pub fn visible(text: &str) -> Cow<'_, str> {
+    let escaped = |c: char| steers(c) && c != '\n' && c != '\t';
+    if !text.contains(escaped) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match escaped(c) {
+            true => out.extend(c.escape_default()),
+            false => out.push(c),
+        }
+    }
+    Cow::Owned(out)
 }
 
 /// Prints diagnostics on standard error.
@@ -93,9 +121,9 @@ fn word(severity: Severity) -> &'static str {
 pub fn plain(out: &mut String, diagnostic: &Diagnostic, sources: &Sources) {
     let mut entry = |location: &Location, word: &str, message: &str| {
         if !location.is_unknown() {
-            let _ = write!(out, "{location}: ");
+            let _ = write!(out, "{}: ", visible(&location.to_string()));
         }
-        let _ = writeln!(out, "{word}: {message}");
+        let _ = writeln!(out, "{word}: {}", visible(message));
         if let Some(excerpt) = sources.excerpt(location) {
             let number = location.line.to_string();
             let _ = writeln!(out, " {number} | {}", excerpt.text);
@@ -119,7 +147,7 @@ pub fn plain(out: &mut String, diagnostic: &Diagnostic, sources: &Sources) {
         entry(location, "note", note);
     }
     if let Some(help) = &diagnostic.help {
-        let _ = writeln!(out, "help: {help}");
+        let _ = writeln!(out, "help: {}", visible(help));
     }
 }
 
@@ -132,9 +160,10 @@ fn drawn(out: &mut String, diagnostic: &Diagnostic, sources: &Sources) {
     };
     let handler = GraphicalReportHandler::new_themed(theme).with_width(100);
     let mut draw = |location: &Location, severity, message: &str, help: Option<&str>| {
+        let message = &*visible(message);
         let mut report = miette::MietteDiagnostic::new(message).with_severity(severity);
         if let Some(help) = help {
-            report = report.with_help(help);
+            report = report.with_help(visible(help));
         }
         let excerpt = sources.excerpt(location);
         let mut source = None;
@@ -155,11 +184,11 @@ fn drawn(out: &mut String, diagnostic: &Diagnostic, sources: &Sources) {
                 miette::SourceSpan::new(miette::SourceOffset::from(offset), width),
             ));
             source = Some(NamedSource::new(
-                location.file.as_deref().unwrap_or_default(),
+                visible(location.file.as_deref().unwrap_or_default()),
                 excerpt.text.clone(),
             ));
         } else if !location.is_unknown() {
-            report.message = format!("{location}: {message}");
+            report.message = format!("{}: {message}", visible(&location.to_string()));
         }
         let report = miette::Report::new(report);
         let report = match source {
@@ -257,6 +286,30 @@ mod tests {
             "in this function",
         ] {
             assert!(out.contains(part), "{part} is missing in\n{out}");
+        }
+    }
+
+    #[test]
+    fn nothing_from_a_file_steers_the_terminal() {
+        let mut sources = Sources::default();
+        sources.remember("m\u{1b}.mlir", "a\u{1b}[2Jb\n");
+        let d = Diagnostic::error(Location::file("m\u{1b}.mlir", 1, 1), "no \u{1b}[31m\r")
+            .note(Location::file("m\u{1b}.mlir", 0, 0), "\u{202e}x")
+            .help("not \u{7}");
+        let mut out = String::new();
+        plain(&mut out, &d, &sources);
+        assert!(!out.contains(|c| steers(c) && c != '\n'), "{out:?}");
+        assert!(out.contains("no \\u{1b}[31m\\r"), "{out}");
+        out.clear();
+        drawn(&mut out, &d, &sources);
+        for raw in [
+            "\u{1b}[2J",
+            "\u{1b}[31m\r",
+            "\u{1b}.mlir",
+            "\u{202e}",
+            "\u{7}",
+        ] {
+            assert!(!out.contains(raw), "{out:?}");
         }
     }
 

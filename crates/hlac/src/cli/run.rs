@@ -1,18 +1,18 @@
 //! `hlac run`.
 
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use hla_ir::{Diagnostic, Function, Location, Tensor};
 use hla_runtime::{Executable, Signature, ThreadPool, npy};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::Failure;
 use super::compare::Tolerance;
 use super::model::{ModelArgs, TernaryArgs, display};
-use super::output::{self, Outputs};
+use super::output::Outputs;
 use super::report::Sources;
 use super::timing::Timing;
+use super::{Failure, tell};
 
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -141,6 +141,17 @@ pub fn run(args: &Args, sources: &mut Sources) -> Result<(), Failure> {
             )));
         }
     }
+    for (i, named) in args.output.iter().enumerate() {
+        if args.output[..i]
+            .iter()
+            .any(|n| same_file(&n.path, &named.path))
+        {
+            return Err(Failure::Usage(format!(
+                "--output @{} is given twice: each output needs a file of its own",
+                named.path.display()
+            )));
+        }
+    }
     // Whether the inputs fit is told before minutes of compiling.
     let batches = hlac::slices(&signature, &inputs)?;
     let options = args.how.options(&model)?;
@@ -194,18 +205,33 @@ pub fn run(args: &Args, sources: &mut Sources) -> Result<(), Failure> {
             });
         }
     }
+    let used = args.output.len().max(args.expect.len());
+    if used > 0 {
+        for (i, tensor) in outputs.iter().enumerate().skip(used) {
+            eprintln!(
+                "note: output {i}, {}, is neither written nor compared",
+                tensor.ty()
+            );
+        }
+    }
     if let Some(labels) = &args.labels {
         let labels = npy::read(&labels.path)?;
-        output::print(accuracy(&outputs, &labels)?)?;
+        tell(accuracy(&outputs, &labels)?)?;
     } else if args.output.is_empty() && args.expect.is_empty() {
         let lines: String = outputs.iter().map(|t| format!("{t:?}\n")).collect();
-        output::print(lines)?;
+        tell(lines)?;
     }
     timing.finish();
     match wrong.is_empty() {
         true => Ok(()),
         false => Err(wrong.into()),
     }
+}
+
+/// Whether two outputs would overwrite each other. Devices and pipes take any number.
+fn same_file(a: &Path, b: &Path) -> bool {
+    let device = std::fs::metadata(a).is_ok_and(|m| !m.is_file() && !m.is_dir());
+    !device && (a == b || std::path::absolute(a).ok() == std::path::absolute(b).ok())
 }
 
 /// How often the largest element of a row of the first output is at its label.
@@ -259,11 +285,7 @@ fn progress(batches: usize) -> ProgressBar {
 }
 
 /// The inputs in the order of the arguments.
-fn inputs(
-    signature: &Signature,
-    given: &[Named],
-    model: &std::path::Path,
-) -> Result<Vec<Tensor>, Failure> {
+fn inputs(signature: &Signature, given: &[Named], model: &Path) -> Result<Vec<Tensor>, Failure> {
     let refuse = |message: String| {
         Diagnostic::error(Location::file(display(model), 0, 0), message)
             .help(format!("the model is {signature}"))

@@ -13,8 +13,8 @@ use hla_ir::{Diagnostic, Location};
 use serde_json::json;
 
 use super::model::{STDIN, display, read_stdin};
-use super::report::Sources;
-use super::{Failure, output};
+use super::report::{Sources, visible};
+use super::{Failure, tell};
 
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -73,12 +73,12 @@ pub fn run(args: &Args, sources: &mut Sources) -> Result<(), Failure> {
     } else {
         model::inspect(&name, &bytes)?
     };
-    Ok(output::print(match args.json {
+    Ok(tell(match args.json {
         true => format!(
             "{}\n",
             serde_json::to_string_pretty(&facts.json).unwrap_or_default()
         ),
-        false => facts.text,
+        false => visible(&facts.text).into_owned(),
     })?)
 }
 
