@@ -26,8 +26,8 @@ pub struct ModelArgs {
     /// Extent of the leading dimension of every input, be it open in the model (`?`) or static
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub batch: Option<u32>,
-    /// Shape of an input, such as image=1x224x224x3: open extents (`?`) are chosen, and a static
-    /// leading extent is changed; other static extents stay as they are
+    /// Shape of an input, such as image=1x224x224x3: chooses what is open (`?`), or where
+    /// nothing is open changes the leading extent; other static extents stay as they are
     #[arg(long, value_name = "NAME=SHAPE", value_parser = input_shape)]
     pub input_shape: Vec<(String, Vec<usize>)>,
     /// The function that is the model [default: main, or the only one]
