@@ -493,6 +493,19 @@ fn names_do_not_steer_the_terminal() {
 }
 
 #[test]
+fn known_ops_of_unknown_types_are_told_with_their_types() {
+    let place = Place::new();
+    let model = b"func.func @main(%x: tensor<2xf64>) -> tensor<2xf64> {
+        %0 = tosa.maximum %x, %x : (tensor<2xf64>, tensor<2xf64>) -> tensor<2xf64>
+        return %0 : tensor<2xf64>
+    }";
+    let outcome = place.run_with(&["compile", "-"], model);
+    let told = "'tosa.maximum' with these types or operands: (tensor<2xf64>, tensor<2xf64>) -> ";
+    assert_eq!(outcome.status, 1);
+    assert!(outcome.stderr.contains(told), "{}", outcome.stderr);
+}
+
+#[test]
 fn ops_are_listed() {
     let place = Place::new();
     let list = place.run(&["passes", "--ops"]).success().text();

@@ -394,20 +394,38 @@ impl Function {
         let mut diagnostic = Diagnostic::error(
             first.location.clone(),
             format!(
-                "{who} does not know '{}'{}",
-                first.name(),
-                if count > 1 {
-                    format!(" and {} other ops", count - 1)
-                } else {
-                    String::new()
+                "{who} does not know {}{}",
+                self.describe_opaque(first),
+                match count {
+                    1 => String::new(),
+                    2 => " and 1 other op".to_owned(),
+                    n => format!(" and {} other ops", n - 1),
                 }
             ),
         )
-        .help("lower these ops to TOSA first, or see `hlac passes` for what hlac accepts");
+        .help("lower these ops to TOSA first: `hlac passes --ops` lists what hlac knows");
         for node in nodes {
-            diagnostic = diagnostic.note(node.location.clone(), format!("'{}'", node.name()));
+            diagnostic = diagnostic.note(node.location.clone(), self.describe_opaque(node));
         }
         Err(diagnostic)
+    }
+
+    /// The name of an opaque op; with its types, if ops of that name are known and this one is
+    /// opaque for what it is applied to.
+    fn describe_opaque(&self, node: &Node) -> String {
+        let name = node.name();
+        if Op::from_name(name).is_none() {
+            return format!("'{name}'");
+        }
+        let list = |values: &[ValueId]| {
+            let types: Vec<String> = values.iter().map(|&v| self.ty(v).to_string()).collect();
+            types.join(", ")
+        };
+        format!(
+            "'{name}' with these types or operands: ({}) -> ({})",
+            list(&node.operands),
+            list(&node.results)
+        )
     }
 }
 

@@ -74,7 +74,7 @@ impl Inputs<'_> {
                             self.function, arg.ty
                         ),
                     )
-                    .help("give an extent for each dimension; static ones cannot change"),
+                    .help("give an extent for each dimension; where one is open (`?`), --input-shape leaves static ones as they are"),
                 ),
                 Err(message) => errors.push(Diagnostic::error(arg.location.clone(), message)),
             }

@@ -61,7 +61,7 @@ fn opaque_ops_are_refused_all_at_once() {
     let error = evaluate(&f, &[f32s(&[2], &[0.0; 2])]).unwrap_err();
     assert_eq!(
         error.message,
-        "evaluation does not know 'acme.fft' and 1 other ops"
+        "evaluation does not know 'acme.fft' and 1 other op"
     );
     assert_eq!((error.location.line, error.notes[0].0.line), (3, 4));
 }
