@@ -316,11 +316,13 @@ mod tests {
         assert!(error.message.contains("'riscv64'"), "{error}");
         assert!(Target::parse("x86_64-unknown-none-elf", &[]).is_ok());
         assert!(Target::parse("x86_64", &["-ssse3".to_owned()]).is_err());
+        let error = Target::parse("aarch64-apple-darwin", &[]).unwrap_err();
+        assert!(error.message.contains("ELF"), "{error}");
     }
 
     #[test]
     fn every_target_has_an_isa() {
-        for name in ["native", "x86_64", "aarch64", "aarch64-apple-darwin"] {
+        for name in ["native", "x86_64", "aarch64", "aarch64-unknown-none-elf"] {
             let target = Target::parse(name, &[]).unwrap();
             assert!(target.isa(true, true).is_ok(), "{name}");
             assert!(target.has_fma() || name == "native");
