@@ -1,6 +1,6 @@
 """Trains the two digit classifiers and writes every file of this folder.
 
-    python make.py [--out DIR] [--only cnn|mlp]
+    python make.py [--out DIR] [--only cnn|mlp] [--data-only]
 
 Needs torch, scikit-learn and numpy; about one minute on one core. Same
 seed and same versions give the same files.
@@ -266,13 +266,16 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=HERE)
     parser.add_argument("--only", choices=["cnn", "mlp"])
+    parser.add_argument("--data-only", action="store_true", help="write the images and labels, train nothing")
     options = parser.parse_args()
     torch.set_num_threads(1)
     train_x, test_x, train_y, test_y = load()
-    nhwc = test_x.permute(0, 2, 3, 1).contiguous().numpy()
     options.out.mkdir(parents=True, exist_ok=True)
-    np.save(options.out / "test-images.npy", nhwc)
-    np.save(options.out / "test-labels.npy", test_y.numpy())
+    for part, images, labels in [("train", train_x, train_y), ("test", test_x, test_y)]:
+        np.save(options.out / f"{part}-images.npy", images.permute(0, 2, 3, 1).contiguous().numpy())
+        np.save(options.out / f"{part}-labels.npy", labels.numpy())
+    if options.data_only:
+        return
 
     log = options.out / "train.json"
     results = json.loads(log.read_text()) if log.exists() else {}
