@@ -10,10 +10,14 @@ use crate::pool::ThreadPool;
 /// One input or output of a program.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Slot {
-    /// What a user calls it (`hla.name` or `hla.param`), where it has a name.
+    /// What a user calls it (`hla.name`, or an input's `hla.param`), where it has a name.
     pub name: Option<Arc<str>>,
     /// Type of the tensor.
     pub ty: TensorType,
+    /// `hla.param` of an input: the name of the parameter that belongs here, if it is one.
+    pub param: Option<Arc<str>>,
+    /// `hla.updates` of an output: the parameter whose new value it is, if it is one.
+    pub updates: Option<Arc<str>>,
 }
 
 /// The inputs and outputs of a program, in order.
@@ -41,6 +45,8 @@ impl Signature {
             signature.inputs.push(Slot {
                 name: arg.name.clone().or_else(|| arg.param.clone()),
                 ty: tensor(&arg.ty, &arg.location, format!("argument {i}"))?,
+                param: arg.param.clone(),
+                updates: None,
             });
         }
         for (i, &result) in function.results.iter().enumerate() {
@@ -50,6 +56,8 @@ impl Signature {
             signature.outputs.push(Slot {
                 name: None,
                 ty: tensor(function.ty(result), location, format!("result {i}"))?,
+                param: None,
+                updates: None,
             });
         }
         Ok(signature)

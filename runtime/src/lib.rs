@@ -3,6 +3,7 @@
 //!
 //! - [`npy`] reads and writes tensors as `.npy` files;
 //! - [`executable`] is what every backend's program looks like from outside;
+//! - [`step`] is the same for programs that update a [`state`] in place, as training does;
 //! - [`buffer`] is memory aligned as compiled code wants it;
 //! - [`pool`] is the thread pool behind the C interface's `parallel_for`.
 
@@ -10,7 +11,11 @@ pub mod buffer;
 pub mod executable;
 pub mod npy;
 pub mod pool;
+pub mod state;
+pub mod step;
 
 pub use buffer::Buffer;
 pub use executable::{Executable, Signature, Slot};
 pub use pool::{CParallel, ThreadPool};
+pub use state::State;
+pub use step::{Rebind, StepProgram};

@@ -1,0 +1,212 @@
+//! What a program keeps between steps: weights, running statistics, thresholds, momenta.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use hla_ir::{Diagnostic, Location, Tensor, TensorType};
+
+use crate::buffer::Buffer;
+
+/// Bytes that compiled code may read, but never writes, after the end of a value.
+const SLACK: usize = 64;
+
+/// Named tensors in memory that stays where it is: the order is that in which they were first set.
+///
+/// ```
+/// use hla_ir::Tensor;
+/// use hla_runtime::State;
+///
+/// let mut state = State::new();
+/// state.set("w", &Tensor::from_f32s([2], &[1.0, 2.0])?)?;
+/// state.set("w", &Tensor::from_f32s([2], &[3.0, 4.0])?)?;
+/// assert_eq!(state.get("w").map(|w| w.to_f32s()), Some(vec![3.0, 4.0]));
+/// assert!(state.set("w", &Tensor::from_f32s([1], &[5.0])?).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Default)]
+pub struct State {
+    entries: Vec<Entry>,
+    places: HashMap<Arc<str>, usize>,
+}
+
+struct Entry {
+    name: Arc<str>,
+    ty: TensorType,
+    /// The bytes of `ty`, then [`SLACK`] more.
+    buffer: Buffer,
+}
+
+impl Entry {
+    fn bytes(&self) -> &[u8] {
+        &self.buffer.as_slice()[..self.ty.bytes()]
+    }
+}
+
+impl State {
+    /// Nothing yet.
+    pub fn new() -> State {
+        State::default()
+    }
+
+    /// How many tensors there are.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// All names, in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.entries.iter().map(|e| &*e.name)
+    }
+
+    /// The type of a tensor.
+    pub fn ty(&self, name: &str) -> Option<&TensorType> {
+        self.entry(name).map(|e| &e.ty)
+    }
+
+    /// A copy of a tensor.
+    pub fn get(&self, name: &str) -> Option<Tensor> {
+        let entry = self.entry(name)?;
+        Tensor::from_bytes(entry.ty.clone(), entry.bytes().to_vec()).ok()
+    }
+
+    /// The elements of a tensor as little-endian bytes.
+    pub fn bytes(&self, name: &str) -> Option<&[u8]> {
+        self.entry(name).map(Entry::bytes)
+    }
+
+    /// The elements of a tensor as little-endian bytes, for writing. They begin at a multiple of
+    /// [`ALIGNMENT`](crate::buffer::ALIGNMENT), where they stay as long as the state lives.
+    pub fn bytes_mut(&mut self, name: &str) -> Option<&mut [u8]> {
+        let entry = &mut self.entries[*self.places.get(name)?];
+        Some(&mut entry.buffer.as_mut_slice()[..entry.ty.bytes()])
+    }
+
+    /// Adds a tensor, or overwrites the one of this name, which must have the same type.
+    pub fn set(&mut self, name: &str, value: &Tensor) -> Result<(), Diagnostic> {
+        if let Some(entry) = self.entry(name)
+            && entry.ty != *value.ty()
+        {
+            return Err(Diagnostic::error(
+                Location::unknown(),
+                format!(
+                    "'{name}' is {} in the state, but {} is given",
+                    entry.ty,
+                    value.ty()
+                ),
+            ));
+        }
+        let bytes = value.to_bytes();
+        if let Some(place) = self.bytes_mut(name) {
+            place.copy_from_slice(&bytes);
+            return Ok(());
+        }
+        let mut buffer = Buffer::zeroed(bytes.len().saturating_add(SLACK))?;
+        buffer.as_mut_slice()[..bytes.len()].copy_from_slice(&bytes);
+        let name: Arc<str> = name.into();
+        self.places.insert(Arc::clone(&name), self.entries.len());
+        self.entries.push(Entry {
+            name,
+            ty: value.ty().clone(),
+            buffer,
+        });
+        Ok(())
+    }
+
+    /// A copy of all.
+    pub fn try_clone(&self) -> Result<State, Diagnostic> {
+        let mut copy = State::new();
+        for entry in &self.entries {
+            if let Some(value) = self.get(&entry.name) {
+                copy.set(&entry.name, &value)?;
+            }
+        }
+        Ok(copy)
+    }
+
+    fn entry(&self, name: &str) -> Option<&Entry> {
+        self.places.get(name).map(|&i| &self.entries[i])
+    }
+}
+
+/// Equal names in the same order, equal types, equal bits.
+impl PartialEq for State {
+    fn eq(&self, other: &State) -> bool {
+        self.len() == other.len()
+            && self
+                .entries
+                .iter()
+                .zip(&other.entries)
+                .all(|(a, b)| a.name == b.name && a.ty == b.ty && a.bytes() == b.bytes())
+    }
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let values = self.names().map(|n| (n, self.get(n)));
+        f.debug_map().entries(values).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hla_ir::DType;
+
+    use super::*;
+    use crate::buffer::ALIGNMENT;
+
+    #[test]
+    fn keeps_order_types_and_places() {
+        let mut state = State::new();
+        state
+            .set("b", &Tensor::from_f32s([2], &[1.0, 2.0]).unwrap())
+            .unwrap();
+        let labels = TensorType::new([3], DType::I32);
+        state
+            .set("a", &Tensor::from_i64s(labels.clone(), &[7, 8, 9]).unwrap())
+            .unwrap();
+        let place = state.bytes_mut("b").unwrap().as_ptr() as usize;
+        assert_eq!(place % ALIGNMENT, 0);
+        state
+            .set("b", &Tensor::splat(TensorType::f32([2]), 5.0))
+            .unwrap();
+        assert_eq!(state.bytes("b").unwrap().as_ptr() as usize, place);
+        assert_eq!(state.names().collect::<Vec<_>>(), ["b", "a"]);
+        assert_eq!(state.get("b").unwrap().to_f32s(), [5.0, 5.0]);
+        assert_eq!(state.get("a").unwrap().to_i64s().unwrap(), [7, 8, 9]);
+        assert_eq!(state.ty("a"), Some(&labels));
+        assert_eq!(state.get("c"), None);
+    }
+
+    #[test]
+    fn another_type_is_refused_and_changes_nothing() {
+        let mut state = State::new();
+        let value = Tensor::from_f32s([2], &[1.0, 2.0]).unwrap();
+        state.set("w", &value).unwrap();
+        let error = state
+            .set("w", &Tensor::splat(TensorType::f32([3]), 0.0))
+            .unwrap_err();
+        assert_eq!(
+            error.message,
+            "'w' is tensor<2xf32> in the state, but tensor<3xf32> is given"
+        );
+        assert_eq!(state.get("w"), Some(value));
+    }
+
+    #[test]
+    fn a_copy_is_equal_and_apart() {
+        let mut state = State::new();
+        let value = Tensor::from_f32s([2], &[1.0, 2.0]).unwrap();
+        state.set("w", &value).unwrap();
+        let mut copy = state.try_clone().unwrap();
+        assert_eq!(copy, state);
+        copy.bytes_mut("w").unwrap()[0] = 1;
+        assert_ne!(copy, state);
+        assert_eq!(state.get("w"), Some(value));
+    }
+}
