@@ -3,49 +3,19 @@
 use hla_ir::DType;
 
 use crate::evaluate::Step;
+use crate::real::{Accumulator, Real};
 use crate::value::Value;
 
-/// A number that contractions accumulate in.
-trait Accumulator: Copy {
-    /// Where sums begin.
-    const ZERO: Self;
-    /// self + x·w, with one rounding.
-    fn accumulate(self, x: Self, w: Self) -> Self;
-    /// self + x.
-    fn plus(self, x: Self) -> Self;
-}
-
-impl Accumulator for f32 {
-    const ZERO: f32 = 0.0;
-    fn accumulate(self, x: f32, w: f32) -> f32 {
-        x.mul_add(w, self)
-    }
-    fn plus(self, x: f32) -> f32 {
-        self + x
-    }
-}
-
-/// Wraps modulo 2⁶⁴, so the low 32 bits are those of an i32 accumulator.
-impl Accumulator for i64 {
-    const ZERO: i64 = 0;
-    fn accumulate(self, x: i64, w: i64) -> i64 {
-        self.wrapping_add(x.wrapping_mul(w))
-    }
-    fn plus(self, x: i64) -> i64 {
-        self.wrapping_add(x)
-    }
-}
-
 /// Operands as plain row-major elements, zero points subtracted.
-enum Operands {
-    Float(Vec<Vec<f32>>),
+enum Operands<F> {
+    Float(Vec<Vec<F>>),
     Int(Vec<Vec<i64>>),
 }
 
 /// Reads the operands; `zero_points` names the attribute of the first ones.
-fn operands(step: &Step<'_>, zero_points: &[&str]) -> Result<Operands, String> {
+fn operands<F: Real>(step: &Step<'_, F>, zero_points: &[&str]) -> Result<Operands<F>, String> {
     if step.operands[0].dtype().is_float() {
-        let all = step.operands.iter().map(|v| v.to_f32s());
+        let all = step.operands.iter().map(|v| v.to_floats());
         return Ok(Operands::Float(all.collect::<Result<_, _>>()?));
     }
     let mut all = Vec::new();
@@ -89,7 +59,7 @@ pub(crate) struct Window {
 
 impl Window {
     /// The window that a step's attributes describe over an NHWC input.
-    pub(crate) fn new(step: &Step<'_>, kernel: [usize; 2]) -> Window {
+    pub(crate) fn new<F: Real>(step: &Step<'_, F>, kernel: [usize; 2]) -> Window {
         let shape = step.operands[0].shape();
         let dilation = match step.attrs.i64s("dilation") {
             Some(_) => step.usizes("dilation"),
@@ -144,23 +114,23 @@ fn bias<T: Copy>(bias: &[T], channel: usize) -> T {
     bias[if bias.len() == 1 { 0 } else { channel }]
 }
 
-fn store_floats(step: &Step<'_>, values: Vec<f32>) -> Result<Value, String> {
+fn store_floats<F: Real>(step: &Step<'_, F>, values: Vec<F>) -> Result<Value<F>, String> {
     Value::floats(step.result.dtype, &step.result.shape, values)
 }
 
-fn store_ints(step: &Step<'_>, values: Vec<i64>) -> Result<Value, String> {
+fn store_ints<F: Real>(step: &Step<'_, F>, values: Vec<i64>) -> Result<Value<F>, String> {
     debug_assert_eq!(step.result.dtype, DType::I32);
     Value::ints(step.result.dtype, &step.result.shape, values)
 }
 
-pub(crate) fn conv2d(step: &Step<'_>) -> Result<Value, String> {
+pub(crate) fn conv2d<F: Real>(step: &Step<'_, F>) -> Result<Value<F>, String> {
     match operands(step, &["input_zp", "weight_zp"])? {
         Operands::Float(v) => store_floats(step, conv2d_of(step, &v)),
         Operands::Int(v) => store_ints(step, conv2d_of(step, &v)),
     }
 }
 
-fn conv2d_of<T: Accumulator>(step: &Step<'_>, operands: &[Vec<T>]) -> Vec<T> {
+fn conv2d_of<F: Real, T: Accumulator>(step: &Step<'_, F>, operands: &[Vec<T>]) -> Vec<T> {
     let (input, weight) = (step.operands[0].shape(), step.operands[1].shape());
     let window = Window::new(step, [weight[1], weight[2]]);
     indices(&step.result.shape)
@@ -179,14 +149,14 @@ fn conv2d_of<T: Accumulator>(step: &Step<'_>, operands: &[Vec<T>]) -> Vec<T> {
         .collect()
 }
 
-pub(crate) fn depthwise_conv2d(step: &Step<'_>) -> Result<Value, String> {
+pub(crate) fn depthwise_conv2d<F: Real>(step: &Step<'_, F>) -> Result<Value<F>, String> {
     match operands(step, &["input_zp", "weight_zp"])? {
         Operands::Float(v) => store_floats(step, depthwise_of(step, &v)),
         Operands::Int(v) => store_ints(step, depthwise_of(step, &v)),
     }
 }
 
-fn depthwise_of<T: Accumulator>(step: &Step<'_>, operands: &[Vec<T>]) -> Vec<T> {
+fn depthwise_of<F: Real, T: Accumulator>(step: &Step<'_, F>, operands: &[Vec<T>]) -> Vec<T> {
     let (input, weight) = (step.operands[0].shape(), step.operands[1].shape());
     let window = Window::new(step, [weight[0], weight[1]]);
     let multiplier = weight[3];
@@ -204,14 +174,14 @@ fn depthwise_of<T: Accumulator>(step: &Step<'_>, operands: &[Vec<T>]) -> Vec<T> 
         .collect()
 }
 
-pub(crate) fn transpose_conv2d(step: &Step<'_>) -> Result<Value, String> {
+pub(crate) fn transpose_conv2d<F: Real>(step: &Step<'_, F>) -> Result<Value<F>, String> {
     match operands(step, &["input_zp", "weight_zp"])? {
         Operands::Float(v) => store_floats(step, transpose_of(step, &v)),
         Operands::Int(v) => store_ints(step, transpose_of(step, &v)),
     }
 }
 
-fn transpose_of<T: Accumulator>(step: &Step<'_>, operands: &[Vec<T>]) -> Vec<T> {
+fn transpose_of<F: Real, T: Accumulator>(step: &Step<'_, F>, operands: &[Vec<T>]) -> Vec<T> {
     let (input, weight) = (step.operands[0].shape(), step.operands[1].shape());
     let out = &step.result.shape;
     let stride = step.usizes("stride");
@@ -246,14 +216,14 @@ fn transpose_of<T: Accumulator>(step: &Step<'_>, operands: &[Vec<T>]) -> Vec<T> 
     sums
 }
 
-pub(crate) fn matmul(step: &Step<'_>) -> Result<Value, String> {
+pub(crate) fn matmul<F: Real>(step: &Step<'_, F>) -> Result<Value<F>, String> {
     match operands(step, &["a_zp", "b_zp"])? {
         Operands::Float(v) => store_floats(step, matmul_of(step, &v)),
         Operands::Int(v) => store_ints(step, matmul_of(step, &v)),
     }
 }
 
-fn matmul_of<T: Accumulator>(step: &Step<'_>, operands: &[Vec<T>]) -> Vec<T> {
+fn matmul_of<F: Real, T: Accumulator>(step: &Step<'_, F>, operands: &[Vec<T>]) -> Vec<T> {
     let (a, b) = (step.operands[0].shape(), step.operands[1].shape());
     let [batch, rows, depth, columns] = [a[0], a[1], a[2], b[2]];
     indices(&[batch, rows, columns, 1])

@@ -5,6 +5,7 @@ use ndarray::{ArrayD, IxDyn};
 
 use crate::evaluate::Step;
 use crate::number::{self, maximum, minimum};
+use crate::real::Real;
 use crate::value::Value;
 
 /// Elements in row-major order of an array broadcast to a shape.
@@ -15,7 +16,7 @@ fn broadcast<T: Copy>(array: &ArrayD<T>, shape: &[usize]) -> Result<Vec<T>, Stri
     Ok(view.iter().copied().collect())
 }
 
-pub(crate) fn binary(step: &Step<'_>) -> Result<Value, String> {
+pub(crate) fn binary<F: Real>(step: &Step<'_, F>) -> Result<Value<F>, String> {
     let shape = &step.result.shape;
     let dtype = step.result.dtype;
     match (step.operands[0], step.operands[1]) {
@@ -47,22 +48,19 @@ fn compare<T: PartialOrd>(op: Op, a: T, b: T) -> i64 {
     })
 }
 
-fn float(step: &Step<'_>, a: f32, b: f32) -> f32 {
+fn float<F: Real>(step: &Step<'_, F>, a: F, b: F) -> F {
     match step.op {
         Op::Add => a + b,
         Op::Sub => a - b,
         Op::Mul => a * b,
-        Op::Pow => {
-            let wide = libm::pow(a.into(), b.into());
-            number::round_f64(step.result.dtype, wide)
-        }
+        Op::Pow => F::stored_wide(libm::pow(a.wide(), b.wide()), step.result.dtype),
         Op::Maximum => maximum(a, b, step.ignores_nan()),
         _ => minimum(a, b, step.ignores_nan()),
     }
 }
 
 /// Integers wrap; `mul` with a shift divides the full product, rounding half up.
-fn int(step: &Step<'_>, dtype: DType, a: i64, b: i64) -> i64 {
+fn int<F: Real>(step: &Step<'_, F>, dtype: DType, a: i64, b: i64) -> i64 {
     match step.op {
         Op::Add => a.wrapping_add(b),
         Op::Sub => a.wrapping_sub(b),
@@ -79,13 +77,12 @@ fn int(step: &Step<'_>, dtype: DType, a: i64, b: i64) -> i64 {
     }
 }
 
-pub(crate) fn unary(step: &Step<'_>) -> Result<Value, String> {
+pub(crate) fn unary<F: Real>(step: &Step<'_, F>) -> Result<Value<F>, String> {
     let dtype = step.result.dtype;
     Ok(match step.operands[0] {
-        Value::Float(_, a) => Value::Float(
-            dtype,
-            a.mapv(|v| number::round(dtype, float_function(step, v))),
-        ),
+        Value::Float(_, a) => {
+            Value::Float(dtype, a.mapv(|v| float_function(step, v).stored(dtype)))
+        }
         Value::Int(_, a) => Value::Int(
             dtype,
             a.mapv(|v| number::wrap(dtype, int_function(step, dtype, v))),
@@ -93,14 +90,14 @@ pub(crate) fn unary(step: &Step<'_>) -> Result<Value, String> {
     })
 }
 
-fn float_function(step: &Step<'_>, v: f32) -> f32 {
-    let wide = f64::from(v);
-    let rounded = |value: f64| number::round_f64(step.result.dtype, value);
+fn float_function<F: Real>(step: &Step<'_, F>, v: F) -> F {
+    let wide = v.wide();
+    let rounded = |value: f64| F::stored_wide(value, step.result.dtype);
     match step.op {
         Op::Negate => -v,
         Op::Abs => v.abs(),
-        Op::Ceil => v.ceil(),
-        Op::Floor => v.floor(),
+        Op::Ceil => F::of(wide.ceil()),
+        Op::Floor => F::of(wide.floor()),
         Op::Reciprocal => rounded(1.0 / wide),
         Op::Rsqrt => rounded(1.0 / wide.sqrt()),
         Op::Exp => rounded(libm::exp(wide)),
@@ -117,7 +114,7 @@ fn float_function(step: &Step<'_>, v: f32) -> f32 {
     }
 }
 
-fn int_function(step: &Step<'_>, dtype: DType, v: i64) -> i64 {
+fn int_function<F: Real>(step: &Step<'_, F>, dtype: DType, v: i64) -> i64 {
     match step.op {
         Op::LogicalNot => 1 - v,
         Op::Abs => v.wrapping_abs(),
@@ -135,7 +132,7 @@ fn negate(dtype: DType, v: i64, input_zp: i64, output_zp: i64) -> i64 {
     }
 }
 
-pub(crate) fn select(step: &Step<'_>) -> Result<Value, String> {
+pub(crate) fn select<F: Real>(step: &Step<'_, F>) -> Result<Value<F>, String> {
     let shape = &step.result.shape;
     let dtype = step.result.dtype;
     let Value::Int(_, condition) = step.operands[0] else {
@@ -164,25 +161,24 @@ pub(crate) fn select(step: &Step<'_>) -> Result<Value, String> {
 
 /// Float to integer rounds to nearest even and saturates; integer to integer truncates; anything
 /// to a boolean asks whether it differs from zero.
-pub(crate) fn cast(step: &Step<'_>) -> Result<Value, String> {
+pub(crate) fn cast<F: Real>(step: &Step<'_, F>) -> Result<Value<F>, String> {
     let (shape, to) = (&step.result.shape, step.result.dtype);
     match step.operands[0] {
         Value::Float(_, a) if to == DType::I1 => {
-            Value::ints(to, shape, a.iter().map(|&v| i64::from(v != 0.0)))
+            Value::ints(to, shape, a.iter().map(|&v| i64::from(v != F::ZERO)))
         }
         Value::Float(_, a) if to.is_float() => Value::floats(to, shape, a.iter().copied()),
-        Value::Float(_, a) => Value::ints(to, shape, a.iter().map(|&v| number::from_float(to, v))),
+        Value::Float(_, a) => Value::ints(
+            to,
+            shape,
+            a.iter().map(|&v| number::from_float(to, v.wide())),
+        ),
         Value::Int(_, a) if to == DType::I1 => {
             Value::ints(to, shape, a.iter().map(|&v| i64::from(v != 0)))
         }
-        Value::Int(_, a) if to == DType::F32 => {
-            Value::floats(to, shape, a.iter().map(|&v| v as f32))
+        Value::Int(_, a) if to.is_float() => {
+            Value::floats(to, shape, a.iter().map(|&v| F::of_int(v, to)))
         }
-        Value::Int(_, a) if to.is_float() => Value::floats(
-            to,
-            shape,
-            a.iter().map(|&v| number::round_f64(to, v as f64)),
-        ),
         Value::Int(_, a) => Value::ints(to, shape, a.iter().copied()),
     }
 }

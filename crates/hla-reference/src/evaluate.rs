@@ -1,7 +1,10 @@
 //! Running a function node by node.
 
-use hla_ir::{Attrs, Diagnostic, Function, Node, Op, Tensor, TensorType, ValueId, verify};
+use hla_ir::{Attrs, DType, Diagnostic, Function, Node, Op, Tensor, TensorType, verify};
 
+use ndarray::ArrayD;
+
+use crate::real::Real;
 use crate::value::Value;
 use crate::{contraction, elementwise, movement, pool, reduction, ternary};
 
@@ -9,18 +12,18 @@ use crate::{contraction, elementwise, movement, pool, reduction, ternary};
 pub const MAX_LIVE_ELEMENTS: usize = 1 << 28;
 
 /// What the evaluation of one node sees.
-pub(crate) struct Step<'a> {
+pub(crate) struct Step<'a, F> {
     /// The op.
     pub(crate) op: Op,
     /// Its attributes, defaults filled in.
     pub(crate) attrs: &'a Attrs,
     /// Its operands.
-    pub(crate) operands: Vec<&'a Value>,
+    pub(crate) operands: Vec<&'a Value<F>>,
     /// The type of its first result.
     pub(crate) result: &'a TensorType,
 }
 
-impl Step<'_> {
+impl<F: Real> Step<'_, F> {
     /// An integer array whose presence and entries the verifier has checked.
     pub(crate) fn usizes(&self, name: &str) -> Vec<usize> {
         let values = self.attrs.i64s(name).unwrap_or_default();
@@ -43,8 +46,8 @@ impl Step<'_> {
     }
 
     /// A float attribute, or a default.
-    pub(crate) fn float(&self, name: &str, default: f32) -> f32 {
-        self.attrs.f32(name).unwrap_or(default)
+    pub(crate) fn float(&self, name: &str, default: f32) -> F {
+        F::of(self.attrs.f32(name).unwrap_or(default).into())
     }
 }
 
@@ -69,9 +72,50 @@ impl Step<'_> {
 /// fails: an index of `tosa.gather` out of range, an invalid 2-bit code, a weight that is not
 /// ternary.
 pub fn evaluate(function: &Function, inputs: &[Tensor]) -> Result<Vec<Tensor>, Diagnostic> {
+    let types: Vec<TensorType> = inputs.iter().map(|input| input.ty().clone()).collect();
+    let results = run_function::<f32>(function, &types, |i| Value::from_tensor(&inputs[i]))?;
+    let stored = results.iter().map(Value::to_tensor);
+    stored
+        .map(|tensor| tensor.map_err(|m| Diagnostic::error(function.location.clone(), m)))
+        .collect()
+}
+
+/// Runs a function in f64: every float tensor, whatever its declared type, is computed and held in
+/// f64, never rounded to that type; integers and booleans are computed as [`evaluate`] does, and
+/// pass in and out as f64. Only the float constants and attributes of the function itself are what
+/// their types can hold. So a central difference of a function is accurate to some 1e-10 of its
+/// magnitude, which is what gradients are checked against.
+///
+/// # Errors
+/// As [`evaluate`]; also for an argument whose shape is not that declared, and for a number that an
+/// integer argument cannot hold.
+pub fn evaluate_f64(
+    function: &Function,
+    inputs: &[ArrayD<f64>],
+) -> Result<Vec<ArrayD<f64>>, Diagnostic> {
+    let declared = function.args.iter().map(|arg| arg.ty.tensor());
+    let types: Vec<TensorType> = inputs
+        .iter()
+        .zip(declared.chain(std::iter::repeat(None)))
+        .map(|(input, ty)| TensorType {
+            shape: input.shape().to_vec(),
+            dtype: ty.map_or(DType::F32, |ty| ty.dtype),
+        })
+        .collect();
+    let input = |i: usize| Value::from_f64s(types[i].dtype, &inputs[i]);
+    let results = run_function::<f64>(function, &types, input)?;
+    Ok(results.iter().map(Value::to_f64s).collect())
+}
+
+/// Runs a function whose arguments have these types; `input` gives the value of one.
+fn run_function<F: Real>(
+    function: &Function,
+    types: &[TensorType],
+    input: impl Fn(usize) -> Result<Value<F>, String>,
+) -> Result<Vec<Value<F>>, Diagnostic> {
     function.refuse_opaque("evaluation")?;
     verify::verify(function)?;
-    check_inputs(function, inputs)?;
+    check_inputs(function, types)?;
     let mut last_use = vec![0; function.values.len()];
     for (i, node) in function.nodes.iter().enumerate() {
         for operand in &node.operands {
@@ -82,12 +126,11 @@ pub fn evaluate(function: &Function, inputs: &[Tensor]) -> Result<Vec<Tensor>, D
         last_use[result.index()] = usize::MAX;
     }
     let mut live = 0;
-    let mut values: Vec<Option<Value>> = vec![None; function.values.len()];
-    for (i, input) in inputs.iter().enumerate() {
+    let mut values: Vec<Option<Value<F>>> = vec![None; function.values.len()];
+    for (i, ty) in types.iter().enumerate() {
         let location = &function.args[i].location;
-        let widen = |()| Value::from_tensor(input);
-        let value = reserve(&mut live, input.ty())
-            .and_then(widen)
+        let value = reserve(&mut live, ty)
+            .and_then(|()| input(i))
             .map_err(|message| Diagnostic::error(location.clone(), message))?;
         values[i] = Some(value);
     }
@@ -109,18 +152,18 @@ pub fn evaluate(function: &Function, inputs: &[Tensor]) -> Result<Vec<Tensor>, D
             }
         }
     }
-    let finish = |id: &ValueId| {
-        let value = values[id.index()].as_ref().ok_or("a result has no value")?;
-        value.to_tensor()
-    };
     function
         .results
         .iter()
-        .map(|id| finish(id).map_err(|m| Diagnostic::error(function.location.clone(), m)))
+        .map(|id| {
+            let value = values[id.index()].clone();
+            let lacking = || Diagnostic::error(function.location.clone(), "a result has no value");
+            value.ok_or_else(lacking)
+        })
         .collect()
 }
 
-fn check_inputs(function: &Function, inputs: &[Tensor]) -> Result<(), Diagnostic> {
+fn check_inputs(function: &Function, inputs: &[TensorType]) -> Result<(), Diagnostic> {
     if inputs.len() != function.args.len() {
         return Err(Diagnostic::error(
             function.location.clone(),
@@ -134,16 +177,12 @@ fn check_inputs(function: &Function, inputs: &[Tensor]) -> Result<(), Diagnostic
         .help("give one tensor for each argument, in order"));
     }
     for (i, (arg, input)) in function.args.iter().zip(inputs).enumerate() {
-        if arg.ty.tensor() != Some(input.ty()) {
+        if arg.ty.tensor() != Some(input) {
             let name = arg.name.as_ref().or(arg.param.as_ref());
             let name = name.map(|n| format!(" ({n})")).unwrap_or_default();
             return Err(Diagnostic::error(
                 arg.location.clone(),
-                format!(
-                    "argument {i}{name} is {}, but {} is given",
-                    arg.ty,
-                    input.ty()
-                ),
+                format!("argument {i}{name} is {}, but {input} is given", arg.ty),
             )
             .help("convert the value to the argument's type and shape"));
         }
@@ -163,12 +202,12 @@ fn reserve(live: &mut usize, ty: &TensorType) -> Result<(), String> {
     Ok(())
 }
 
-fn run(
+fn run<F: Real>(
     function: &Function,
     node: &Node,
-    values: &[Option<Value>],
+    values: &[Option<Value<F>>],
     live: &mut usize,
-) -> Result<Vec<Value>, String> {
+) -> Result<Vec<Value<F>>, String> {
     for &result in &node.results {
         reserve(live, function.tensor_ty(result))?;
     }
@@ -193,7 +232,7 @@ fn run(
 }
 
 /// The only result of an op that has one.
-fn one(step: &Step<'_>) -> Result<Value, String> {
+fn one<F: Real>(step: &Step<'_, F>) -> Result<Value<F>, String> {
     Ok(match step.op {
         Op::Conv2d => contraction::conv2d(step)?,
         Op::DepthwiseConv2d => contraction::depthwise_conv2d(step)?,

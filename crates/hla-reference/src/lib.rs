@@ -1,9 +1,10 @@
 //! Scalar evaluator of every op of the tensor IR: the oracle that each backend is held against.
 //!
 //! Nothing here is fast; everything is meant to be read beside TOSA 1.0.
-//! - [`evaluate`] runs a function; one module per family of ops: `elementwise`, `contraction`,
+//! - [`evaluate`] runs a function, [`evaluate_f64`] does so in f64; one module per family of ops: `elementwise`, `contraction`,
 //!   `pool`, `reduction`, `movement`, `ternary`;
-//! - `number` rounds, wraps and saturates; `value` is a tensor while it is computed with;
+//! - `number` rounds, wraps and saturates; `real` is the float computed in; `value` is a tensor
+//!   while it is computed with;
 //! - [`tolerance`] says how near a backend must come, [`cases`] is the suite every backend runs.
 //!
 //! # Arithmetic
@@ -27,10 +28,11 @@ mod evaluate;
 mod movement;
 mod number;
 mod pool;
+mod real;
 mod reduction;
 mod ternary;
 pub mod tolerance;
 mod value;
 
-pub use evaluate::{MAX_LIVE_ELEMENTS, evaluate};
+pub use evaluate::{MAX_LIVE_ELEMENTS, evaluate, evaluate_f64};
 pub use tolerance::Tolerance;

@@ -4,9 +4,10 @@ use hla_ir::Op;
 use ndarray::{ArrayD, Axis, Dimension, IxDyn, Slice};
 
 use crate::evaluate::Step;
+use crate::real::Real;
 use crate::value::{Value, map_array};
 
-pub(crate) fn reshape(step: &Step<'_>) -> Result<Value, String> {
+pub(crate) fn reshape<F: Real>(step: &Step<'_, F>) -> Result<Value<F>, String> {
     debug_assert_eq!(step.op, Op::Reshape);
     let (dtype, shape) = (step.result.dtype, &step.result.shape);
     match step.operands[0] {
@@ -15,7 +16,7 @@ pub(crate) fn reshape(step: &Step<'_>) -> Result<Value, String> {
     }
 }
 
-pub(crate) fn transpose(step: &Step<'_>) -> Value {
+pub(crate) fn transpose<F: Real>(step: &Step<'_, F>) -> Value<F> {
     let perms = IxDyn(&step.usizes("perms"));
     map_array!(step.operands[0], a => a.view().permuted_axes(perms).as_standard_layout().into_owned())
 }
@@ -29,7 +30,7 @@ fn gathered<T: Copy>(
     ArrayD::from_shape_fn(IxDyn(shape), |i| input[IxDyn(&from(i.slice()))])
 }
 
-pub(crate) fn concat(step: &Step<'_>) -> Result<Value, String> {
+pub(crate) fn concat<F: Real>(step: &Step<'_, F>) -> Result<Value<F>, String> {
     let axis = Axis(step.axis());
     let (dtype, wrong) = (step.result.dtype, "the operands differ in type");
     if dtype.is_float() {
@@ -51,7 +52,7 @@ pub(crate) fn concat(step: &Step<'_>) -> Result<Value, String> {
     }
 }
 
-pub(crate) fn pad(step: &Step<'_>) -> Value {
+pub(crate) fn pad<F: Real>(step: &Step<'_, F>) -> Value<F> {
     let padding = step.usizes("padding");
     let before: Vec<usize> = padding.iter().step_by(2).copied().collect();
     fn padded<T: Copy>(shape: &[usize], input: &ArrayD<T>, before: &[usize], fill: T) -> ArrayD<T> {
@@ -68,7 +69,7 @@ pub(crate) fn pad(step: &Step<'_>) -> Value {
     let shape = &step.result.shape;
     match step.operands[0] {
         Value::Float(dtype, input) => {
-            let fill = crate::number::round(*dtype, step.float("pad_const", 0.0));
+            let fill = step.float("pad_const", 0.0).stored(*dtype);
             Value::Float(*dtype, padded(shape, input, &before, fill))
         }
         Value::Int(dtype, input) => {
@@ -78,7 +79,7 @@ pub(crate) fn pad(step: &Step<'_>) -> Value {
     }
 }
 
-pub(crate) fn slice(step: &Step<'_>) -> Value {
+pub(crate) fn slice<F: Real>(step: &Step<'_, F>) -> Value<F> {
     let (start, size) = (step.usizes("start"), step.usizes("size"));
     map_array!(step.operands[0], a => a.slice_each_axis(|axis| {
         let i = axis.axis.index();
@@ -86,13 +87,13 @@ pub(crate) fn slice(step: &Step<'_>) -> Value {
     }).to_owned())
 }
 
-pub(crate) fn tile(step: &Step<'_>) -> Value {
+pub(crate) fn tile<F: Real>(step: &Step<'_, F>) -> Value<F> {
     map_array!(step.operands[0], a => gathered(&step.result.shape, a, |i| {
         i.iter().zip(a.shape()).map(|(i, extent)| i % extent).collect()
     }))
 }
 
-pub(crate) fn reverse(step: &Step<'_>) -> Value {
+pub(crate) fn reverse<F: Real>(step: &Step<'_, F>) -> Value<F> {
     let axis = Axis(step.axis());
     map_array!(step.operands[0], a => {
         let mut view = a.view();
@@ -101,7 +102,7 @@ pub(crate) fn reverse(step: &Step<'_>) -> Value {
     })
 }
 
-pub(crate) fn gather(step: &Step<'_>) -> Result<Value, String> {
+pub(crate) fn gather<F: Real>(step: &Step<'_, F>) -> Result<Value<F>, String> {
     let Value::Int(_, indices) = step.operands[1] else {
         return Err("the indices are no integers".to_owned());
     };

@@ -3,6 +3,8 @@
 use half::{bf16, f16};
 use hla_ir::DType;
 
+use crate::real::Real;
+
 /// Rounds to nearest even to a floating-point type.
 pub(crate) fn round(dtype: DType, value: f32) -> f32 {
     match dtype {
@@ -50,26 +52,27 @@ pub(crate) fn saturate(dtype: DType, value: i128) -> i64 {
 }
 
 /// The value of an integer type nearest to a float, ties to even; NaN gives 0.
-pub(crate) fn from_float(dtype: DType, value: f32) -> i64 {
+pub(crate) fn from_float(dtype: DType, value: f64) -> i64 {
     let (low, high) = range(dtype);
     (value.round_ties_even() as i64).clamp(low, high)
 }
 
 /// The larger of two floats; −0 is smaller than +0. A NaN wins, or loses where it is ignored.
-pub(crate) fn maximum(a: f32, b: f32, ignore_nan: bool) -> f32 {
+pub(crate) fn maximum<F: Real>(a: F, b: F, ignore_nan: bool) -> F {
     match (a.is_nan(), b.is_nan()) {
-        (true, true) => f32::NAN,
+        (true, true) => F::of(f64::NAN),
         (true, false) if ignore_nan => b,
         (false, true) if ignore_nan => a,
-        (true, _) | (_, true) => f32::NAN,
-        _ if a == b => f32::from_bits(a.to_bits() & b.to_bits()),
+        (true, _) | (_, true) => F::of(f64::NAN),
+        _ if a == b && a.wide().is_sign_negative() => b,
+        _ if a == b => a,
         _ if a > b => a,
         _ => b,
     }
 }
 
 /// The smaller of two floats, as [`maximum`].
-pub(crate) fn minimum(a: f32, b: f32, ignore_nan: bool) -> f32 {
+pub(crate) fn minimum<F: Real>(a: F, b: F, ignore_nan: bool) -> F {
     -maximum(-a, -b, ignore_nan)
 }
 
@@ -85,20 +88,20 @@ mod tests {
             [0, 2, 2, 0, -2]
         );
         assert_eq!(
-            [i8(127.5), i8(-128.5), i8(1e30), i8(f32::NEG_INFINITY)],
+            [i8(127.5), i8(-128.5), i8(1e30), i8(f64::NEG_INFINITY)],
             [127, -128, 127, -128]
         );
-        assert_eq!(i8(f32::NAN), 0);
-        assert_eq!(from_float(DType::I64, f32::INFINITY), i64::MAX);
+        assert_eq!(i8(f64::NAN), 0);
+        assert_eq!(from_float(DType::I64, f64::INFINITY), i64::MAX);
         assert_eq!(from_float(DType::I32, 2147483648.0), i64::from(i32::MAX));
     }
 
     #[test]
     fn zeros_are_ordered_by_sign() {
-        assert_eq!(maximum(-0.0, 0.0, false).to_bits(), 0);
-        assert_eq!(maximum(0.0, -0.0, false).to_bits(), 0);
-        assert_eq!(minimum(0.0, -0.0, false).to_bits(), (-0.0f32).to_bits());
-        assert_eq!(minimum(-0.0, -0.0, false).to_bits(), (-0.0f32).to_bits());
+        assert_eq!(maximum(-0.0f32, 0.0, false).to_bits(), 0);
+        assert_eq!(maximum(0.0f32, -0.0, false).to_bits(), 0);
+        assert_eq!(minimum(0.0f32, -0.0, false).to_bits(), (-0.0f32).to_bits());
+        assert_eq!(minimum(-0.0f32, -0.0, false).to_bits(), (-0.0f32).to_bits());
     }
 
     #[test]

@@ -5,26 +5,27 @@ use hla_ir::DType;
 use crate::contraction::{Window, indices};
 use crate::evaluate::Step;
 use crate::number::{maximum, saturate};
+use crate::real::Real;
 use crate::value::Value;
 
-fn window(step: &Step<'_>) -> Window {
+fn window<F: Real>(step: &Step<'_, F>) -> Window {
     let kernel = step.usizes("kernel");
     Window::new(step, [kernel[0], kernel[1]])
 }
 
 /// Average over the taps inside the input. Integers divide by TOSA's `reciprocal_scale` and
 /// `apply_scale_32`, and saturate.
-pub(crate) fn avg_pool2d(step: &Step<'_>) -> Result<Value, String> {
+pub(crate) fn avg_pool2d<F: Real>(step: &Step<'_, F>) -> Result<Value<F>, String> {
     let (window, result) = (window(step), step.result);
     match step.operands[0] {
         Value::Float(_, input) => {
             let averages = indices(&result.shape).map(|[n, oh, ow, c]| {
-                let (mut sum, mut count) = (0.0f32, 0u32);
+                let (mut sum, mut count) = (F::ZERO, 0u32);
                 for [_, _, ih, iw] in window.taps(oh, ow) {
-                    sum += input[[n, ih, iw, c].as_slice()];
+                    sum = sum + input[[n, ih, iw, c].as_slice()];
                     count += 1;
                 }
-                sum / count as f32
+                sum / F::of(count.into())
             });
             Value::floats(result.dtype, &result.shape, averages)
         }
@@ -53,7 +54,7 @@ fn divide(sum: i128, count: u32) -> i128 {
     (sum * multiplier + (1i128 << (shift - 1))) >> shift
 }
 
-pub(crate) fn max_pool2d(step: &Step<'_>) -> Result<Value, String> {
+pub(crate) fn max_pool2d<F: Real>(step: &Step<'_, F>) -> Result<Value<F>, String> {
     let (window, result) = (window(step), step.result);
     match step.operands[0] {
         Value::Float(_, input) => {
@@ -61,7 +62,7 @@ pub(crate) fn max_pool2d(step: &Step<'_>) -> Result<Value, String> {
             let maxima = indices(&result.shape).map(|[n, oh, ow, c]| {
                 window
                     .taps(oh, ow)
-                    .fold(f32::NEG_INFINITY, |max, [_, _, ih, iw]| {
+                    .fold(F::of(f64::NEG_INFINITY), |max, [_, _, ih, iw]| {
                         maximum(max, input[[n, ih, iw, c].as_slice()], ignore)
                     })
             });

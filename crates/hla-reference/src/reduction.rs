@@ -5,6 +5,7 @@ use ndarray::{ArrayD, Axis};
 
 use crate::evaluate::Step;
 use crate::number::{maximum, minimum, range};
+use crate::real::Real;
 use crate::value::Value;
 
 /// Folds the lanes along an axis; the axis becomes 1.
@@ -16,20 +17,24 @@ fn fold<T: Copy>(array: &ArrayD<T>, axis: usize, start: T, f: impl Fn(T, T) -> T
         .collect()
 }
 
-pub(crate) fn reduce(step: &Step<'_>) -> Result<Value, String> {
+pub(crate) fn reduce<F: Real>(step: &Step<'_, F>) -> Result<Value<F>, String> {
     let (axis, dtype, shape) = (step.axis(), step.result.dtype, &step.result.shape);
     match step.operands[0] {
         Value::Float(_, array) => {
             let ignore = step.ignores_nan();
             let reduced = match step.op {
-                Op::ReduceSum => fold(array, axis, 0.0, |a, b| a + b),
-                Op::ReduceProduct => fold(array, axis, 1.0, |a, b| a * b),
+                Op::ReduceSum => fold(array, axis, F::ZERO, |a, b| a + b),
+                Op::ReduceProduct => fold(array, axis, F::ONE, |a, b| a * b),
                 Op::ReduceMax => {
-                    let max = fold(array, axis, f32::NEG_INFINITY, |a, b| maximum(a, b, ignore));
+                    let max = fold(array, axis, F::of(f64::NEG_INFINITY), |a, b| {
+                        maximum(a, b, ignore)
+                    });
                     nan_where_all_are(array, axis, max)
                 }
                 _ => {
-                    let min = fold(array, axis, f32::INFINITY, |a, b| minimum(a, b, ignore));
+                    let min = fold(array, axis, F::of(f64::INFINITY), |a, b| {
+                        minimum(a, b, ignore)
+                    });
                     nan_where_all_are(array, axis, min)
                 }
             };
@@ -49,7 +54,7 @@ pub(crate) fn reduce(step: &Step<'_>) -> Result<Value, String> {
 }
 
 /// Where a lane holds only NaNs, its extremum is NaN even if NaNs are ignored.
-fn nan_where_all_are(array: &ArrayD<f32>, axis: usize, extrema: Vec<f32>) -> Vec<f32> {
+fn nan_where_all_are<F: Real>(array: &ArrayD<F>, axis: usize, extrema: Vec<F>) -> Vec<F> {
     let lanes = array
         .map(|v| !v.is_nan())
         .fold_axis(Axis(axis), false, |&a, &b| a || b);
@@ -60,17 +65,17 @@ fn nan_where_all_are(array: &ArrayD<f32>, axis: usize, extrema: Vec<f32>) -> Vec
     extrema
         .into_iter()
         .zip(has_number)
-        .map(|(v, &n)| if n { v } else { f32::NAN })
+        .map(|(v, &n)| if n { v } else { F::of(f64::NAN) })
         .collect()
 }
 
 /// The first index of the maximum; a NaN is larger than any number unless ignored.
-pub(crate) fn argmax(step: &Step<'_>) -> Result<Value, String> {
+pub(crate) fn argmax<F: Real>(step: &Step<'_, F>) -> Result<Value<F>, String> {
     let axis = Axis(step.axis());
     let ignore = step.ignores_nan();
     let first: Vec<i64> = match step.operands[0] {
         Value::Float(_, array) => {
-            let larger = |new: f32, old: f32| {
+            let larger = |new: F, old: F| {
                 if ignore {
                     new > old || (old.is_nan() && !new.is_nan())
                 } else {

@@ -1,16 +1,18 @@
 //! The hla dialect: ternary contractions, 2-bit codes, activation quantization.
 
+use hla_ir::DType;
 use hla_ir::infer::hla::packed_bytes;
 use ndarray::{Axis, IxDyn};
 
 use crate::contraction::{Window, indices};
 use crate::evaluate::Step;
 use crate::number::{maximum, minimum};
+use crate::real::Real;
 use crate::value::Value;
 
 /// Equations 4 and 5: α_j·sign(w) where |w| > Δ, else 0, with α_j = 1/√(non-zeros of column j). A
 /// column without non-zeros keeps its first largest entry; one that is zero throughout stays so.
-pub(crate) fn ternarize(step: &Step<'_>) -> Result<Value, String> {
+pub(crate) fn ternarize<F: Real>(step: &Step<'_, F>) -> Result<Value<F>, String> {
     let Value::Float(dtype, weight) = step.operands[0] else {
         return Err("the weight is no float".to_owned());
     };
@@ -19,9 +21,9 @@ pub(crate) fn ternarize(step: &Step<'_>) -> Result<Value, String> {
     for mut column in result.axis_iter_mut(Axis(step.axis())) {
         let mut kept: Vec<bool> = column.iter().map(|w| w.abs() > threshold).collect();
         if !kept.contains(&true) {
-            let mut largest: Option<(usize, f32)> = None;
+            let mut largest: Option<(usize, F)> = None;
             for (i, w) in column.iter().enumerate() {
-                if w.abs() > largest.map_or(0.0, |(_, w)| w) {
+                if w.abs() > largest.map_or(F::ZERO, |(_, w)| w) {
                     largest = Some((i, w.abs()));
                 }
             }
@@ -30,38 +32,42 @@ pub(crate) fn ternarize(step: &Step<'_>) -> Result<Value, String> {
             }
         }
         let non_zeros = kept.iter().filter(|&&k| k).count();
-        let alpha = (1.0 / (non_zeros.max(1) as f64).sqrt()) as f32;
+        let alpha = 1.0 / (non_zeros.max(1) as f64).sqrt();
         for (w, kept) in column.iter_mut().zip(kept) {
-            *w = if kept { alpha.copysign(*w) } else { 0.0 };
+            *w = match kept {
+                true => F::of(alpha.copysign(w.wide())),
+                false => F::ZERO,
+            };
         }
     }
     Ok(Value::Float(*dtype, result))
 }
 
 /// One window's ternary sum: for f32 the +1 taps in order, then the −1 taps; for i8 exact.
-fn sum(taps: &[(f32, i64)], exact: bool) -> f32 {
+fn sum<F: Real>(taps: &[(F, i64)], exact: bool) -> F {
     if exact {
-        return taps.iter().map(|&(x, w)| x as i64 * w).sum::<i64>() as f32;
+        let sum: i64 = taps.iter().map(|&(x, w)| x.wide() as i64 * w).sum();
+        return F::of_int(sum, DType::F32);
     }
     let of = |sign: i64| {
         taps.iter()
             .filter(move |(_, w)| *w == sign)
             .map(|(x, _)| *x)
     };
-    let plus = of(1).fold(0.0, |sum: f32, x| sum + x);
+    let plus = of(1).fold(F::ZERO, |sum, x| sum + x);
     of(-1).fold(plus, |sum, x| sum - x)
 }
 
-/// Elements as f32, whatever the type; exact for f32 and i8.
-fn as_f32s(value: &Value) -> Vec<f32> {
+/// Elements as floats, whatever the type; exact for f32 and i8.
+fn as_floats<F: Real>(value: &Value<F>) -> Vec<F> {
     match value {
         Value::Float(_, array) => array.iter().copied().collect(),
-        Value::Int(_, array) => array.iter().map(|&v| v as f32).collect(),
+        Value::Int(_, array) => array.iter().map(|&v| F::of(v as f64)).collect(),
     }
 }
 
 /// The weight's elements, each of which must be −1, 0 or 1.
-fn trits(value: &Value) -> Result<Vec<i64>, String> {
+fn trits<F: Real>(value: &Value<F>) -> Result<Vec<i64>, String> {
     let values = value.to_i64s()?;
     match values.iter().position(|w| !(-1..=1).contains(w)) {
         None => Ok(values),
@@ -73,17 +79,17 @@ fn trits(value: &Value) -> Result<Vec<i64>, String> {
 }
 
 /// Scale, bias, residual, clamp and rounding of the sums, whose last dimension is the channel.
-fn epilogue(step: &Step<'_>, sums: Vec<f32>) -> Result<Value, String> {
-    let (scale, bias) = (step.operands[2].to_f32s()?, step.operands[3].to_f32s()?);
-    let residual = step.operands.get(4).map(|v| as_f32s(v));
+fn epilogue<F: Real>(step: &Step<'_, F>, sums: Vec<F>) -> Result<Value<F>, String> {
+    let (scale, bias) = (step.operands[2].to_floats()?, step.operands[3].to_floats()?);
+    let residual = step.operands.get(4).map(|v| as_floats(v));
     let residual_scale = step.float("residual_scale", 1.0);
     let low = step.float("min_val", f32::NEG_INFINITY);
     let high = step.float("max_val", f32::INFINITY);
     let channels = scale.len().max(1);
     let values = sums.into_iter().enumerate().map(|(i, sum)| {
-        let mut y = sum.mul_add(scale[i % channels], bias[i % channels]);
+        let mut y = bias[i % channels].accumulate(sum, scale[i % channels]);
         if let Some(residual) = &residual {
-            y = residual[i].mul_add(residual_scale, y);
+            y = y.accumulate(residual[i], residual_scale);
         }
         minimum(maximum(y, low, false), high, false)
     });
@@ -91,18 +97,18 @@ fn epilogue(step: &Step<'_>, sums: Vec<f32>) -> Result<Value, String> {
     if dtype.is_float() {
         Value::floats(dtype, shape, values)
     } else {
-        Value::ints(dtype, shape, values.map(to_i8))
+        Value::ints(dtype, shape, values.map(|v| to_i8(v.wide())))
     }
 }
 
 /// Rounds to nearest even and saturates to ±127; NaN gives 0.
-fn to_i8(value: f32) -> i64 {
+fn to_i8(value: f64) -> i64 {
     (value.round_ties_even() as i64).clamp(-127, 127)
 }
 
-pub(crate) fn conv2d(step: &Step<'_>) -> Result<Value, String> {
+pub(crate) fn conv2d<F: Real>(step: &Step<'_, F>) -> Result<Value<F>, String> {
     let exact = !step.operands[0].dtype().is_float();
-    let (input, weight) = (as_f32s(step.operands[0]), trits(step.operands[1])?);
+    let (input, weight) = (as_floats(step.operands[0]), trits(step.operands[1])?);
     let [_, height, width, channels] = *step.operands[0].shape() else {
         return Err("the input has not four dimensions".to_owned());
     };
@@ -122,9 +128,9 @@ pub(crate) fn conv2d(step: &Step<'_>) -> Result<Value, String> {
     epilogue(step, sums)
 }
 
-pub(crate) fn matmul(step: &Step<'_>) -> Result<Value, String> {
+pub(crate) fn matmul<F: Real>(step: &Step<'_, F>) -> Result<Value<F>, String> {
     let exact = !step.operands[0].dtype().is_float();
-    let (input, weight) = (as_f32s(step.operands[0]), trits(step.operands[1])?);
+    let (input, weight) = (as_floats(step.operands[0]), trits(step.operands[1])?);
     let [batch, rows, depth] = *step.operands[0].shape() else {
         return Err("the input has not three dimensions".to_owned());
     };
@@ -143,7 +149,7 @@ fn row(shape: &[usize]) -> (usize, usize) {
     (codes.max(1), codes.max(1).div_ceil(4))
 }
 
-pub(crate) fn pack(step: &Step<'_>) -> Result<Value, String> {
+pub(crate) fn pack<F: Real>(step: &Step<'_, F>) -> Result<Value<F>, String> {
     let values = trits(step.operands[0])?;
     let (codes, _) = row(step.operands[0].shape());
     let mut bytes = Vec::new();
@@ -157,7 +163,7 @@ pub(crate) fn pack(step: &Step<'_>) -> Result<Value, String> {
     Value::ints(step.result.dtype, &step.result.shape, bytes)
 }
 
-pub(crate) fn unpack(step: &Step<'_>) -> Result<Value, String> {
+pub(crate) fn unpack<F: Real>(step: &Step<'_, F>) -> Result<Value<F>, String> {
     let bytes = step.operands[0].to_i64s()?;
     let shape = &step.result.shape;
     let (codes, row_bytes) = row(shape);
@@ -183,37 +189,37 @@ pub(crate) fn unpack(step: &Step<'_>) -> Result<Value, String> {
 }
 
 /// q = saturate(round_even(x·inverse), ±127).
-fn quantized(step: &Step<'_>, inverse: f32) -> Result<Value, String> {
-    let values = step.operands[0].to_f32s()?;
-    let codes = values.into_iter().map(|x| to_i8(x * inverse));
+fn quantized<F: Real>(step: &Step<'_, F>, inverse: F) -> Result<Value<F>, String> {
+    let values = step.operands[0].to_floats()?;
+    let codes = values.into_iter().map(|x| to_i8((x * inverse).wide()));
     Value::ints(step.result.dtype, &step.result.shape, codes)
 }
 
-pub(crate) fn quantize(step: &Step<'_>) -> Result<Value, String> {
-    quantized(step, 1.0 / step.float("scale", 1.0))
+pub(crate) fn quantize<F: Real>(step: &Step<'_, F>) -> Result<Value<F>, String> {
+    quantized(step, F::ONE / step.float("scale", 1.0))
 }
 
-pub(crate) fn dequantize(step: &Step<'_>) -> Result<Value, String> {
+pub(crate) fn dequantize<F: Real>(step: &Step<'_, F>) -> Result<Value<F>, String> {
     let scale = step.float("scale", 1.0);
     let values = step.operands[0]
         .to_i64s()?
         .into_iter()
-        .map(|q| q as f32 * scale);
+        .map(|q| F::of(q as f64) * scale);
     Value::floats(step.result.dtype, &step.result.shape, values)
 }
 
 /// Results are q and the scale max|x|/127, which is 1 where x is all zero. NaNs do not take part
 /// in the maximum.
-pub(crate) fn dynamic_quantize(step: &Step<'_>) -> Result<[Value; 2], String> {
-    let values = step.operands[0].to_f32s()?;
+pub(crate) fn dynamic_quantize<F: Real>(step: &Step<'_, F>) -> Result<[Value<F>; 2], String> {
+    let values = step.operands[0].to_floats()?;
     let largest = values
         .iter()
-        .fold(0.0f32, |max, x| if x.abs() > max { x.abs() } else { max });
-    let scale = if largest == 0.0 { 1.0 } else { largest / 127.0 };
-    let codes = quantized(step, 1.0 / scale)?;
-    let scale = Value::Float(
-        hla_ir::DType::F32,
-        ndarray::ArrayD::from_elem(IxDyn(&[1]), scale),
-    );
+        .fold(F::ZERO, |max, x| if x.abs() > max { x.abs() } else { max });
+    let scale = match largest == F::ZERO {
+        true => F::ONE,
+        false => largest / F::of(127.0),
+    };
+    let codes = quantized(step, F::ONE / scale)?;
+    let scale = Value::Float(DType::F32, ndarray::ArrayD::from_elem(IxDyn(&[1]), scale));
     Ok([codes, scale])
 }

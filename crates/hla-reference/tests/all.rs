@@ -11,3 +11,5 @@ mod errors;
 mod suite;
 #[path = "all/ternary.rs"]
 mod ternary;
+#[path = "all/wide.rs"]
+mod wide;
