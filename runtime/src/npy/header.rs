@@ -9,7 +9,20 @@ const MAGIC: &[u8] = b"\x93NUMPY";
 const MAX_HEADER: usize = 10_000;
 const DAMAGED: &str = "the file is damaged or no .npy file: save it with numpy.save";
 
-/// What a header says.
+/// How the elements of a `.npy` file lie, whatever their type.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Layout {
+    /// Extents, outermost first.
+    pub shape: Vec<usize>,
+    /// NumPy's name of the element type, such as `<f4` or `|u1`.
+    pub descr: String,
+    /// Whether the first index changes fastest.
+    pub fortran: bool,
+    /// Where the elements begin.
+    pub data: usize,
+}
+
+/// What a header says, of elements that a tensor can have.
 pub(super) struct Header {
     pub shape: Vec<usize>,
     pub dtype: DType,
@@ -26,9 +39,9 @@ fn damaged(message: impl Into<String>) -> Refusal {
     (message.into(), DAMAGED)
 }
 
-impl Header {
+impl Layout {
     /// Reads the header at the beginning of a file.
-    pub(super) fn parse(bytes: &[u8]) -> Result<Header, Refusal> {
+    pub(super) fn parse(bytes: &[u8]) -> Result<Layout, Refusal> {
         let Some(rest) = bytes.strip_prefix(MAGIC) else {
             return Err(damaged(
                 "this is no .npy file: it does not begin with \\x93NUMPY",
@@ -54,13 +67,26 @@ impl Header {
         let text = std::str::from_utf8(text).map_err(|_| damaged("the header is no text"))?;
         let fields = Fields::parse(text)?;
         let missing = |name: &str| damaged(format!("the header has no '{name}'"));
-        let (dtype, big_endian) = element_type(&fields.descr.ok_or_else(|| missing("descr"))?)?;
-        Ok(Header {
+        Ok(Layout {
+            descr: fields.descr.ok_or_else(|| missing("descr"))?,
             shape: fields.shape.ok_or_else(|| missing("shape"))?,
-            dtype,
-            big_endian,
             fortran: fields.fortran.ok_or_else(|| missing("fortran_order"))?,
             data: start + len,
+        })
+    }
+}
+
+impl Header {
+    /// Reads the header at the beginning of a file.
+    pub(super) fn parse(bytes: &[u8]) -> Result<Header, Refusal> {
+        let layout = Layout::parse(bytes)?;
+        let (dtype, big_endian) = element_type(&layout.descr)?;
+        Ok(Header {
+            shape: layout.shape,
+            dtype,
+            big_endian,
+            fortran: layout.fortran,
+            data: layout.data,
         })
     }
 }

@@ -13,6 +13,7 @@ use std::path::Path;
 use hla_ir::{DType, Diagnostic, Location, Tensor, TensorType};
 
 use header::Header;
+pub use header::Layout;
 
 /// Reads a file.
 pub fn read(path: &Path) -> Result<Tensor, Diagnostic> {
@@ -22,6 +23,13 @@ pub fn read(path: &Path) -> Result<Tensor, Diagnostic> {
             .help("give the path of a .npy file, as numpy.save writes it")
     })?;
     parse(&name, bytes)
+}
+
+/// Reads the header of a file's bytes alone, for who maps the elements instead of reading them;
+/// `name` is what errors call it. Whether the elements are all there is for the caller to check.
+pub fn layout(name: &str, bytes: &[u8]) -> Result<Layout, Diagnostic> {
+    Layout::parse(bytes)
+        .map_err(|(message, help)| Diagnostic::error(place(name), message).help(help))
 }
 
 /// Reads the contents of a file; `name` is what errors call it.
