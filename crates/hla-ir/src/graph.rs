@@ -39,6 +39,20 @@ impl NodeId {
 /// never prints.
 pub const CAPTURE: char = '\u{1}';
 
+/// Attribute of a result: its name.
+pub const RESULT_NAME: &str = "hla.name";
+/// Attribute of a result: the parameter whose new value it is.
+pub const UPDATES: &str = "hla.updates";
+/// Attribute of a result: the parameter by which it is the derivative of the objective.
+pub const GRADIENT: &str = "hla.gradient";
+/// Attribute of an argument: state that is not trained, such as a running average.
+pub const BUFFER: &str = "hla.buffer";
+/// Attribute of an argument: a parameter that weight decay spares.
+pub const NO_DECAY: &str = "hla.no_decay";
+/// Attribute of an argument: the axis of the columns of a weight that is projected to the sphere
+/// after each step.
+pub const SPHERE_AXIS: &str = "hla.sphere_axis";
+
 /// What a compiler is handed: functions, and whatever else stood beside them.
 #[derive(Clone, PartialEq, Default, Debug)]
 pub struct Module {
@@ -166,6 +180,8 @@ pub struct Function {
     pub nodes: Vec<Node>,
     /// What is returned.
     pub results: Vec<ValueId>,
+    /// Attributes of the results, such as `hla.name`; those beyond its end have none.
+    pub result_attrs: Vec<Attrs>,
     /// Attributes of the function.
     pub attrs: Attrs,
     /// Where it stands.
@@ -181,9 +197,43 @@ impl Function {
             values: Vec::new(),
             nodes: Vec::new(),
             results: Vec::new(),
+            result_attrs: Vec::new(),
             attrs: Attrs::new(),
             location: Location::unknown(),
         }
+    }
+
+    /// Adds a result with one attribute, such as [`RESULT_NAME`].
+    pub fn add_result(&mut self, value: ValueId, key: &str, text: &str) {
+        self.results.push(value);
+        self.set_result_attr(self.results.len() - 1, key, text);
+    }
+
+    /// Sets an attribute of result `i`.
+    pub fn set_result_attr(&mut self, i: usize, key: &str, value: impl Into<Attr>) {
+        if self.result_attrs.len() <= i {
+            self.result_attrs.resize(i + 1, Attrs::new());
+        }
+        self.result_attrs[i].set(key, value);
+    }
+
+    fn result_str(&self, i: usize, key: &str) -> Option<&str> {
+        self.result_attrs.get(i)?.str(key)
+    }
+
+    /// The name of result `i`.
+    pub fn result_name(&self, i: usize) -> Option<&str> {
+        self.result_str(i, RESULT_NAME)
+    }
+
+    /// The parameter whose new value result `i` is.
+    pub fn updates(&self, i: usize) -> Option<&str> {
+        self.result_str(i, UPDATES)
+    }
+
+    /// The parameter by which result `i` is the derivative of the objective.
+    pub fn gradient_of(&self, i: usize) -> Option<&str> {
+        self.result_str(i, GRADIENT)
     }
 
     /// Adds an argument.

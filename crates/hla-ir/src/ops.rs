@@ -7,7 +7,7 @@
 //! Two attributes may stand on any op besides its own: `hla.layout` (physical layout of the
 //! result, see [`crate::layout`]) and anything discardable that a front end put there.
 
-use crate::infer::{contraction, data, elementwise, hla, reduction};
+use crate::infer::{contraction, data, elementwise, gradient, hla, reduction, training};
 use crate::op::{Arity, AttrDef, AttrKind, Default, Form, Infer, OpDef, OperandDef};
 use crate::types::TensorType;
 
@@ -76,6 +76,9 @@ const ACC_TYPE: AttrDef = attr("acc_type", AttrKind::DType, Default::Absent);
 const LOCAL_BOUND: AttrDef = attr("local_bound", AttrKind::Bool, Default::Bool(false));
 const CLAMP_MIN: AttrDef = attr("min_val", AttrKind::F32, Default::F32(f32::NEG_INFINITY));
 const CLAMP_MAX: AttrDef = attr("max_val", AttrKind::F32, Default::F32(f32::INFINITY));
+const INPUT_SHAPE: AttrDef = attr("input_shape", AttrKind::I64s, Default::Required);
+/// Axis of the columns of a weight: one column an output channel.
+const COLUMNS: AttrDef = attr("axis", AttrKind::I64, Default::I64(0));
 const RESIDUAL_SCALE: AttrDef = attr("residual_scale", AttrKind::F32, Default::F32(1.0));
 
 macro_rules! ops {
@@ -281,4 +284,42 @@ ops! {
     DynamicQuantize "hla.dynamic_quantize" (one("input")) {} => hla::dynamic_quantize;
     /// The input itself, its result stored in the layout that the attribute `hla.layout` names.
     Relayout "hla.relayout" (one("input")) {} => elementwise::same;
+
+    /// The hyperspherical layer's weight, Eq. 3: w/√(Σ w² + ε) for each column, a slice along `axis`.
+    Normalize "hla.normalize" (one("weight")) { COLUMNS, attr("epsilon", AttrKind::F32, Default::F32(1e-4)) } => training::normalize;
+    /// T(t), Eq. 8: the ⌊t·n⌋-th smallest of the n magnitudes |w|, counted from 0, the largest for t ≥ 1; t is a tensor of one element.
+    Threshold "hla.threshold" (one("weight"), one("share")) {} => training::threshold;
+    /// Ŵ = Ternary(W, Δ), Eq. 4–5 and 10: α_j·sign(w) where |w| > Δ, else 0; α_j = 1/√(non-zeros of column j); an empty column keeps its largest entry, the first of equals. The gradient by w is g ⊙ S (Eq. 11–12): S is 1 − w² for `weight`, max(0, 1 − (w/α)²) for `alpha`, 1 for `none`. The gradient by Δ is Eq. 13: the mean of g ⊙ S over w ≠ 0 divided by all m·n (`signed`), minus that of g ⊙ S ⊙ sign(w) (`symmetric`), or zero (`none`).
+    SteTernarize "hla.ste_ternarize" (one("weight"), one("threshold")) {
+        COLUMNS, attr("rescale", AttrKind::Str, Default::Str("weight")), attr("threshold_gradient", AttrKind::Str, Default::Str("signed"))
+    } => training::ste_ternarize;
+    /// The value, with a gradient of its own: g goes to the value, g (times the slope, if there is one) to the latent, nothing to the slope.
+    StraightThrough "hla.straight_through" (one("latent"), one("value"), optional("slope")) {} => training::straight_through;
+    /// The input itself; no gradient passes.
+    StopGradient "hla.stop_gradient" (one("input")) {} elementwise => elementwise::same;
+    /// L_d, Eq. 7: the mean over n columns of (w_jᵀŵ_j − 1)² with Ŵ = Ternary(W, Δ), a tensor of one element. Ŵ counts as constant in the gradient.
+    LossAware "hla.loss_aware" (one("weight"), one("threshold")) { COLUMNS } => training::loss_aware;
+    /// Mean over N of the cross-entropy of softmax(logits \[N, C\]) and (1 − s)·onehot(labels) + s/C, s = `label_smoothing`; a label outside 0..C has no one-hot term.
+    SoftmaxCrossEntropy "hla.softmax_cross_entropy" (one("logits"), one("labels")) { attr("label_smoothing", AttrKind::F32, Default::F32(0.0)) } => training::softmax_cross_entropy;
+    /// Batch norm with the batch's own statistics: y = (x − mean)/√(variance + ε)·scale + offset; mean and (biased) variance over all axes but the last, which are the further results.
+    BatchNorm "hla.batch_norm" (one("input"), one("scale"), one("offset")) { attr("epsilon", AttrKind::F32, Default::F32(1e-5)) } => training::batch_norm;
+    /// A step of stochastic gradient descent: g' = g + weight_decay·p, m' = momentum·m + g', p' = p − learning_rate·m' (or g' + momentum·m' for Nesterov); results p' and m'.
+    SgdUpdate "hla.sgd_update" (one("parameter"), one("gradient"), one("momentum"), one("learning_rate")) {
+        attr("mu", AttrKind::F32, Default::F32(0.9)), attr("weight_decay", AttrKind::F32, Default::F32(0.0)), attr("nesterov", AttrKind::Bool, Default::Bool(false))
+    } => training::sgd_update;
+
+    /// Gradient of `tosa.conv2d` by its input, from that by its result and the weight.
+    Conv2dInputGrad "hla.conv2d_input_grad" (one("gradient"), one("weight")) { PAD, STRIDE, DILATION, INPUT_SHAPE } => gradient::conv2d_input;
+    /// Gradient of `tosa.conv2d` by its weight, from its input and the gradient by its result.
+    Conv2dWeightGrad "hla.conv2d_weight_grad" (one("input"), one("gradient")) { KERNEL, PAD, STRIDE, DILATION } => gradient::conv2d_weight;
+    /// Gradient of `tosa.depthwise_conv2d` by its input, from that by its result and the weight.
+    DepthwiseConv2dInputGrad "hla.depthwise_conv2d_input_grad" (one("gradient"), one("weight")) { PAD, STRIDE, DILATION, INPUT_SHAPE } => gradient::depthwise_conv2d_input;
+    /// Gradient of `tosa.depthwise_conv2d` by its weight \[KH, KW, C, M\], from its input and the gradient by its result.
+    DepthwiseConv2dWeightGrad "hla.depthwise_conv2d_weight_grad" (one("input"), one("gradient")) { KERNEL, PAD, STRIDE, DILATION } => gradient::depthwise_conv2d_weight;
+    /// Gradient of `tosa.max_pool2d` by its input: the first maximum of each window, in row-major order, gets that window's gradient.
+    MaxPool2dGrad "hla.max_pool2d_grad" (one("input"), one("gradient")) { KERNEL, STRIDE, PAD } => gradient::max_pool2d;
+    /// Gradient of `tosa.avg_pool2d` by its input: each window's gradient, divided by its elements that are no padding, goes to all of these.
+    AvgPool2dGrad "hla.avg_pool2d_grad" (one("gradient")) { KERNEL, STRIDE, PAD, INPUT_SHAPE } => gradient::avg_pool2d;
+    /// Gradient of `tosa.gather` by its values: result\[n, indices\[n, w\], c\] is the sum of updates\[n, w, c\] in the order of w; `rows` is K of the result \[N, K, C\]; an index out of range is an error of the program.
+    ScatterAdd "hla.scatter_add" (one("indices"), one("updates")) { attr("rows", AttrKind::I64, Default::Required) } => gradient::scatter_add;
 }

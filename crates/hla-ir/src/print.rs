@@ -104,13 +104,27 @@ impl<'a> Printer<'a> {
         }
         self.out.push(')');
         let types: Vec<String> = f.results.iter().map(|&r| f.ty(r).to_string()).collect();
+        let attributed = f
+            .result_attrs
+            .iter()
+            .take(types.len())
+            .any(|a| !a.is_empty());
         match &types[..] {
             [] => {}
-            [one] if !one.starts_with('(') => {
+            [one] if !attributed && !one.starts_with('(') => {
                 let _ = write!(self.out, " -> {one}");
             }
             many => {
-                let _ = write!(self.out, " -> ({})", many.join(", "));
+                self.out.push_str(" -> (");
+                for (i, ty) in many.iter().enumerate() {
+                    let separator = if i > 0 { ", " } else { "" };
+                    let _ = write!(self.out, "{separator}{ty}");
+                    if let Some(attrs) = f.result_attrs.get(i).filter(|a| !a.is_empty()) {
+                        self.out.push(' ');
+                        write_dictionary(self.out, attrs.iter());
+                    }
+                }
+                self.out.push(')');
             }
         }
         if !attrs.is_empty() {

@@ -35,6 +35,7 @@ impl<'a> Rewriter<'a> {
     pub fn without_args(old: &'a Function) -> Rewriter<'a> {
         let mut new = Function::new(&old.name);
         new.attrs = old.attrs.clone();
+        new.result_attrs = old.result_attrs.clone();
         new.location = old.location.clone();
         Rewriter {
             old,
@@ -182,6 +183,29 @@ impl<'a> Rewriter<'a> {
     pub fn finish(mut self) -> Function {
         self.new.results = self.get_all(&self.old.results);
         without_dead_nodes(&self.new)
+    }
+
+    /// Ends with results of its own, new values with their attributes, in place of the old
+    /// function's; nodes that none needs are dropped.
+    pub fn finish_with(mut self, results: Vec<(ValueId, Attrs)>) -> Function {
+        (self.new.results, self.new.result_attrs) = results.into_iter().unzip();
+        without_dead_nodes(&self.new)
+    }
+
+    /// The results of the old function as new values with their attributes: what a pass that adds
+    /// results gives to [`Rewriter::finish_with`] first.
+    pub fn mapped_results(&self) -> Vec<(ValueId, Attrs)> {
+        let attrs = |i: usize| self.old.result_attrs.get(i).cloned().unwrap_or_default();
+        let results = self.old.results.iter().enumerate();
+        results.map(|(i, &r)| (self.get(r), attrs(i))).collect()
+    }
+
+    /// Adds an argument that the old function does not have.
+    ///
+    /// # Panics
+    /// If nodes have been pushed already.
+    pub fn add_arg(&mut self, arg: crate::graph::Arg) -> ValueId {
+        self.new.add_arg(arg)
     }
 }
 

@@ -99,5 +99,44 @@ pub fn verify(function: &Function) -> Result<(), Diagnostic> {
             );
         }
     }
+    updates(function)
+}
+
+/// Results that update a parameter have its type, and none is updated twice.
+fn updates(function: &Function) -> Result<(), Diagnostic> {
+    let broken = |message| Err(Diagnostic::error(function.location.clone(), message));
+    if function.result_attrs.len() > function.results.len() {
+        return broken(format!(
+            "'{}' has attributes of more results than it returns",
+            function.name
+        ));
+    }
+    let mut known = std::collections::HashSet::new();
+    for (i, &result) in function.results.iter().enumerate() {
+        let Some(name) = function.updates(i) else {
+            continue;
+        };
+        if !known.insert(name) {
+            return broken(format!("two results update '{name}'"));
+        }
+        let arg = function
+            .args
+            .iter()
+            .find(|a| a.param.as_deref() == Some(name));
+        match arg {
+            None => {
+                return broken(format!(
+                    "result {i} updates '{name}', but no argument has this hla.param"
+                ));
+            }
+            Some(arg) if arg.ty != *function.ty(result) => {
+                let (have, want) = (function.ty(result), &arg.ty);
+                return broken(format!(
+                    "result {i} updates '{name}' of type {want}, but has type {have}"
+                ));
+            }
+            Some(_) => {}
+        }
+    }
     Ok(())
 }

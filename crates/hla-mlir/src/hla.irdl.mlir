@@ -106,4 +106,200 @@ irdl.dialect @hla {
     irdl.operands(input: %tensor)
     irdl.results(output: %tensor)
   }
+
+  // w -> w/sqrt(sum(w*w) + epsilon) per slice along `axis`.
+  irdl.operation @normalize {
+    %weight = irdl.base "!builtin.tensor"
+    %output = irdl.base "!builtin.tensor"
+    irdl.operands(weight: %weight)
+    irdl.results(output: %output)
+    %axis_attr = irdl.base "#builtin.integer"
+    %epsilon_attr = irdl.base "#builtin.float"
+    irdl.attributes { "axis" = %axis_attr, "epsilon" = %epsilon_attr }
+  }
+
+  // The floor(share*n)-th smallest of the n magnitudes |weight|.
+  irdl.operation @threshold {
+    %weight = irdl.base "!builtin.tensor"
+    %share = irdl.base "!builtin.tensor"
+    %output = irdl.base "!builtin.tensor"
+    irdl.operands(weight: %weight, share: %share)
+    irdl.results(output: %output)
+  }
+
+  // hla.ternarize with a threshold tensor and a straight-through gradient.
+  irdl.operation @ste_ternarize {
+    %weight = irdl.base "!builtin.tensor"
+    %threshold = irdl.base "!builtin.tensor"
+    %output = irdl.base "!builtin.tensor"
+    irdl.operands(weight: %weight, threshold: %threshold)
+    irdl.results(output: %output)
+    %axis_attr = irdl.base "#builtin.integer"
+    %rescale_attr = irdl.base "#builtin.string"
+    %threshold_gradient_attr = irdl.base "#builtin.string"
+    irdl.attributes { "axis" = %axis_attr, "rescale" = %rescale_attr, "threshold_gradient" = %threshold_gradient_attr }
+  }
+
+  // The value; its gradient also goes to the latent, times the slope.
+  irdl.operation @straight_through {
+    %latent = irdl.base "!builtin.tensor"
+    %value = irdl.base "!builtin.tensor"
+    %slope = irdl.base "!builtin.tensor"
+    %output = irdl.base "!builtin.tensor"
+    irdl.operands(latent: %latent, value: %value, slope: optional %slope)
+    irdl.results(output: %output)
+  }
+
+  // The input; no gradient passes.
+  irdl.operation @stop_gradient {
+    %input = irdl.base "!builtin.tensor"
+    %output = irdl.base "!builtin.tensor"
+    irdl.operands(input: %input)
+    irdl.results(output: %output)
+  }
+
+  // Mean over columns of (w . Ternary(w, threshold) - 1)^2.
+  irdl.operation @loss_aware {
+    %weight = irdl.base "!builtin.tensor"
+    %threshold = irdl.base "!builtin.tensor"
+    %output = irdl.base "!builtin.tensor"
+    irdl.operands(weight: %weight, threshold: %threshold)
+    irdl.results(output: %output)
+    %axis_attr = irdl.base "#builtin.integer"
+    irdl.attributes { "axis" = %axis_attr }
+  }
+
+  // Mean cross-entropy of softmax(logits) and integer labels.
+  irdl.operation @softmax_cross_entropy {
+    %logits = irdl.base "!builtin.tensor"
+    %labels = irdl.base "!builtin.tensor"
+    %output = irdl.base "!builtin.tensor"
+    irdl.operands(logits: %logits, labels: %labels)
+    irdl.results(output: %output)
+    %label_smoothing_attr = irdl.base "#builtin.float"
+    irdl.attributes { "label_smoothing" = %label_smoothing_attr }
+  }
+
+  // Batch norm with the batch's statistics over all axes but the last.
+  irdl.operation @batch_norm {
+    %input = irdl.base "!builtin.tensor"
+    %scale = irdl.base "!builtin.tensor"
+    %offset = irdl.base "!builtin.tensor"
+    %output = irdl.base "!builtin.tensor"
+    %mean = irdl.base "!builtin.tensor"
+    %variance = irdl.base "!builtin.tensor"
+    irdl.operands(input: %input, scale: %scale, offset: %offset)
+    irdl.results(output: %output, mean: %mean, variance: %variance)
+    %epsilon_attr = irdl.base "#builtin.float"
+    irdl.attributes { "epsilon" = %epsilon_attr }
+  }
+
+  // g += weight_decay*p; m = mu*m + g; p -= learning_rate*m.
+  irdl.operation @sgd_update {
+    %parameter = irdl.base "!builtin.tensor"
+    %gradient = irdl.base "!builtin.tensor"
+    %momentum = irdl.base "!builtin.tensor"
+    %learning_rate = irdl.base "!builtin.tensor"
+    %output = irdl.base "!builtin.tensor"
+    %new_momentum = irdl.base "!builtin.tensor"
+    irdl.operands(parameter: %parameter, gradient: %gradient, momentum: %momentum, learning_rate: %learning_rate)
+    irdl.results(output: %output, new_momentum: %new_momentum)
+    %mu_attr = irdl.base "#builtin.float"
+    %nesterov_attr = irdl.base "#builtin.integer"
+    %weight_decay_attr = irdl.base "#builtin.float"
+    irdl.attributes { "mu" = %mu_attr, "nesterov" = %nesterov_attr, "weight_decay" = %weight_decay_attr }
+  }
+
+  // Gradient of tosa.conv2d by its input.
+  irdl.operation @conv2d_input_grad {
+    %gradient = irdl.base "!builtin.tensor"
+    %weight = irdl.base "!builtin.tensor"
+    %output = irdl.base "!builtin.tensor"
+    irdl.operands(gradient: %gradient, weight: %weight)
+    irdl.results(output: %output)
+    %dilation_attr = irdl.base "#builtin.dense_array"
+    %input_shape_attr = irdl.base "#builtin.dense_array"
+    %pad_attr = irdl.base "#builtin.dense_array"
+    %stride_attr = irdl.base "#builtin.dense_array"
+    irdl.attributes { "dilation" = %dilation_attr, "input_shape" = %input_shape_attr, "pad" = %pad_attr, "stride" = %stride_attr }
+  }
+
+  // Gradient of tosa.conv2d by its weight.
+  irdl.operation @conv2d_weight_grad {
+    %input = irdl.base "!builtin.tensor"
+    %gradient = irdl.base "!builtin.tensor"
+    %output = irdl.base "!builtin.tensor"
+    irdl.operands(input: %input, gradient: %gradient)
+    irdl.results(output: %output)
+    %dilation_attr = irdl.base "#builtin.dense_array"
+    %kernel_attr = irdl.base "#builtin.dense_array"
+    %pad_attr = irdl.base "#builtin.dense_array"
+    %stride_attr = irdl.base "#builtin.dense_array"
+    irdl.attributes { "dilation" = %dilation_attr, "kernel" = %kernel_attr, "pad" = %pad_attr, "stride" = %stride_attr }
+  }
+
+  // Gradient of tosa.depthwise_conv2d by its input.
+  irdl.operation @depthwise_conv2d_input_grad {
+    %gradient = irdl.base "!builtin.tensor"
+    %weight = irdl.base "!builtin.tensor"
+    %output = irdl.base "!builtin.tensor"
+    irdl.operands(gradient: %gradient, weight: %weight)
+    irdl.results(output: %output)
+    %dilation_attr = irdl.base "#builtin.dense_array"
+    %input_shape_attr = irdl.base "#builtin.dense_array"
+    %pad_attr = irdl.base "#builtin.dense_array"
+    %stride_attr = irdl.base "#builtin.dense_array"
+    irdl.attributes { "dilation" = %dilation_attr, "input_shape" = %input_shape_attr, "pad" = %pad_attr, "stride" = %stride_attr }
+  }
+
+  // Gradient of tosa.depthwise_conv2d by its weight.
+  irdl.operation @depthwise_conv2d_weight_grad {
+    %input = irdl.base "!builtin.tensor"
+    %gradient = irdl.base "!builtin.tensor"
+    %output = irdl.base "!builtin.tensor"
+    irdl.operands(input: %input, gradient: %gradient)
+    irdl.results(output: %output)
+    %dilation_attr = irdl.base "#builtin.dense_array"
+    %kernel_attr = irdl.base "#builtin.dense_array"
+    %pad_attr = irdl.base "#builtin.dense_array"
+    %stride_attr = irdl.base "#builtin.dense_array"
+    irdl.attributes { "dilation" = %dilation_attr, "kernel" = %kernel_attr, "pad" = %pad_attr, "stride" = %stride_attr }
+  }
+
+  // Gradient of tosa.max_pool2d: to the first maximum of each window.
+  irdl.operation @max_pool2d_grad {
+    %input = irdl.base "!builtin.tensor"
+    %gradient = irdl.base "!builtin.tensor"
+    %output = irdl.base "!builtin.tensor"
+    irdl.operands(input: %input, gradient: %gradient)
+    irdl.results(output: %output)
+    %kernel_attr = irdl.base "#builtin.dense_array"
+    %pad_attr = irdl.base "#builtin.dense_array"
+    %stride_attr = irdl.base "#builtin.dense_array"
+    irdl.attributes { "kernel" = %kernel_attr, "pad" = %pad_attr, "stride" = %stride_attr }
+  }
+
+  // Gradient of tosa.avg_pool2d.
+  irdl.operation @avg_pool2d_grad {
+    %gradient = irdl.base "!builtin.tensor"
+    %output = irdl.base "!builtin.tensor"
+    irdl.operands(gradient: %gradient)
+    irdl.results(output: %output)
+    %input_shape_attr = irdl.base "#builtin.dense_array"
+    %kernel_attr = irdl.base "#builtin.dense_array"
+    %pad_attr = irdl.base "#builtin.dense_array"
+    %stride_attr = irdl.base "#builtin.dense_array"
+    irdl.attributes { "input_shape" = %input_shape_attr, "kernel" = %kernel_attr, "pad" = %pad_attr, "stride" = %stride_attr }
+  }
+
+  // Gradient of tosa.gather: updates summed by index.
+  irdl.operation @scatter_add {
+    %indices = irdl.base "!builtin.tensor"
+    %updates = irdl.base "!builtin.tensor"
+    %output = irdl.base "!builtin.tensor"
+    irdl.operands(indices: %indices, updates: %updates)
+    irdl.results(output: %output)
+    %rows_attr = irdl.base "#builtin.integer"
+    irdl.attributes { "rows" = %rows_attr }
+  }
 }

@@ -4,8 +4,10 @@
 pub mod contraction;
 pub mod data;
 pub mod elementwise;
+pub mod gradient;
 pub mod hla;
 pub mod reduction;
+pub mod training;
 
 use crate::types::{DType, TensorType};
 

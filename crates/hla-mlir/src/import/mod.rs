@@ -23,7 +23,7 @@ use crate::specialize::{Inputs, ParseOptions};
 use resource::Resources;
 
 /// Attributes of a function that its signature already says.
-const SIGNATURE: [&str; 3] = ["sym_name", "function_type", "arg_attrs"];
+const SIGNATURE: [&str; 4] = ["sym_name", "function_type", "arg_attrs", "res_attrs"];
 
 /// What to make of a function whose body is not one block.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -144,8 +144,21 @@ impl<'a> Importer<'a> {
         if self.errors.len() > failed {
             return None;
         }
+        self.result_attributes(op, &mut function);
         self.body(block, &mut function);
         Some(function)
+    }
+
+    fn result_attributes(&mut self, op: Op<'a>, function: &mut Function) {
+        let all = op.attribute("res_attrs").and_then(Attribute::array);
+        for (i, attrs) in all.unwrap_or_default().into_iter().enumerate() {
+            for (name, value) in attrs.dictionary().unwrap_or_default() {
+                match self.attribute(value) {
+                    Ok(value) => function.set_result_attr(i, &name, value),
+                    Err(message) => self.error(op.location(), message),
+                }
+            }
+        }
     }
 
     fn arguments(
