@@ -3,6 +3,7 @@
 //! - [`ops`] declares every op once; [`op`] says what a declaration is made of;
 //! - [`graph`] holds modules and functions, [`rewrite`] builds new functions from old ones;
 //! - [`infer`] infers shapes, [`verify`] checks functions, [`cost`] counts multiplications;
+//! - [`mod@decompose`] rewrites ops of training into TOSA;
 //! - [`mod@print`] writes a module as MLIR text in generic form, without any MLIR library;
 //! - [`types`], [`tensor`], [`attr`], [`layout`], [`diagnostic`] are what these are made of.
 //!
@@ -12,6 +13,7 @@
 
 pub mod attr;
 pub mod cost;
+pub mod decompose;
 pub mod diagnostic;
 pub mod graph;
 pub mod infer;

@@ -27,25 +27,11 @@ fn operands<F: Real>(step: &Step<'_, F>, zero_points: &[&str]) -> Result<Operand
 }
 
 /// Row-major position of an index of rank 4.
-fn at(shape: &[usize], index: [usize; 4]) -> usize {
+pub(crate) fn at(shape: &[usize], index: [usize; 4]) -> usize {
     index
         .iter()
         .zip(shape)
         .fold(0, |sum, (i, extent)| sum * extent + i)
-}
-
-/// Position in the input of tap `k` of a window, unless it lies in the padding.
-fn tap(
-    out: usize,
-    stride: usize,
-    k: usize,
-    dilation: usize,
-    pad: usize,
-    extent: usize,
-) -> Option<usize> {
-    (out * stride + k * dilation)
-        .checked_sub(pad)
-        .filter(|&i| i < extent)
 }
 
 /// The positions in the input of the taps of one window, in the order of (kh, kw), with (kh, kw).
@@ -61,6 +47,15 @@ impl Window {
     /// The window that a step's attributes describe over an NHWC input.
     pub(crate) fn new<F: Real>(step: &Step<'_, F>, kernel: [usize; 2]) -> Window {
         let shape = step.operands[0].shape();
+        Window::over(step, kernel, [shape[1], shape[2]])
+    }
+
+    /// The window that a step's attributes describe over an input of these extents.
+    pub(crate) fn over<F: Real>(
+        step: &Step<'_, F>,
+        kernel: [usize; 2],
+        input: [usize; 2],
+    ) -> Window {
         let dilation = match step.attrs.i64s("dilation") {
             Some(_) => step.usizes("dilation"),
             None => vec![1, 1],
@@ -70,33 +65,27 @@ impl Window {
             stride: step.usizes("stride"),
             dilation,
             kernel,
-            input: [shape[1], shape[2]],
+            input,
         }
+    }
+
+    /// Position in the input of the tap (kh, kw) of the window at (oh, ow), unless it is padding.
+    pub(crate) fn tap(&self, oh: usize, ow: usize, kh: usize, kw: usize) -> Option<[usize; 2]> {
+        let along = |axis: usize, out: usize, k: usize| {
+            (out * self.stride[axis] + k * self.dilation[axis])
+                .checked_sub(self.pad[2 * axis])
+                .filter(|&i| i < self.input[axis])
+        };
+        Some([along(0, oh, kh)?, along(1, ow, kw)?])
     }
 
     /// (kh, kw, ih, iw) for each tap of the window at (oh, ow) that is not padding.
     pub(crate) fn taps(&self, oh: usize, ow: usize) -> impl Iterator<Item = [usize; 4]> + '_ {
         let [height, width] = self.kernel;
-        (0..height).flat_map(move |kh| {
-            let ih = tap(
-                oh,
-                self.stride[0],
-                kh,
-                self.dilation[0],
-                self.pad[0],
-                self.input[0],
-            );
-            (0..width).filter_map(move |kw| {
-                let iw = tap(
-                    ow,
-                    self.stride[1],
-                    kw,
-                    self.dilation[1],
-                    self.pad[2],
-                    self.input[1],
-                )?;
-                Some([kh, kw, ih?, iw])
-            })
+        let all = (0..height).flat_map(move |kh| (0..width).map(move |kw| (kh, kw)));
+        all.filter_map(move |(kh, kw)| {
+            let [ih, iw] = self.tap(oh, ow, kh, kw)?;
+            Some([kh, kw, ih, iw])
         })
     }
 }

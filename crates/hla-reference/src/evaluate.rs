@@ -6,7 +6,7 @@ use ndarray::ArrayD;
 
 use crate::real::Real;
 use crate::value::Value;
-use crate::{contraction, elementwise, movement, pool, reduction, ternary};
+use crate::{contraction, elementwise, gradient, movement, pool, reduction, ternary, training};
 
 /// The most elements that may be alive at once: more is an error, not an exhausted machine.
 pub const MAX_LIVE_ELEMENTS: usize = 1 << 28;
@@ -227,6 +227,8 @@ fn run<F: Real>(
     };
     Ok(match step.op {
         Op::DynamicQuantize => ternary::dynamic_quantize(&step)?.into(),
+        Op::BatchNorm => training::batch_norm(&step)?,
+        Op::SgdUpdate => training::sgd_update(&step)?,
         _ => vec![one(&step)?],
     })
 }
@@ -266,7 +268,8 @@ fn one<F: Real>(step: &Step<'_, F>) -> Result<Value<F>, String> {
         | Op::Clamp => elementwise::unary(step)?,
         Op::Select => elementwise::select(step)?,
         Op::Cast => elementwise::cast(step)?,
-        Op::Identity | Op::Relayout => step.operands[0].clone(),
+        Op::Identity | Op::Relayout | Op::StopGradient => step.operands[0].clone(),
+        Op::StraightThrough => step.operands[1].clone(),
         Op::ReduceSum | Op::ReduceMax | Op::ReduceMin | Op::ReduceProduct => {
             reduction::reduce(step)?
         }
@@ -286,9 +289,19 @@ fn one<F: Real>(step: &Step<'_, F>) -> Result<Value<F>, String> {
         Op::Unpack => ternary::unpack(step)?,
         Op::Quantize => ternary::quantize(step)?,
         Op::Dequantize => ternary::dequantize(step)?,
-        Op::StopGradient => step.operands[0].clone(),
-        Op::StraightThrough => step.operands[1].clone(),
-        _ => {
+        Op::Normalize => training::normalize(step)?,
+        Op::Threshold => training::threshold(step)?,
+        Op::SteTernarize => training::ste_ternarize(step)?,
+        Op::LossAware => training::loss_aware(step)?,
+        Op::SoftmaxCrossEntropy => training::softmax_cross_entropy(step)?,
+        Op::Conv2dInputGrad => gradient::conv2d_input(step)?,
+        Op::Conv2dWeightGrad => gradient::conv2d_weight(step)?,
+        Op::DepthwiseConv2dInputGrad => gradient::depthwise_conv2d_input(step)?,
+        Op::DepthwiseConv2dWeightGrad => gradient::depthwise_conv2d_weight(step)?,
+        Op::MaxPool2dGrad => gradient::max_pool2d(step)?,
+        Op::AvgPool2dGrad => gradient::avg_pool2d(step)?,
+        Op::ScatterAdd => gradient::scatter_add(step)?,
+        Op::Const | Op::DynamicQuantize | Op::BatchNorm | Op::SgdUpdate | Op::Opaque => {
             return Err("this op is not evaluated to one result".to_owned());
         }
     })

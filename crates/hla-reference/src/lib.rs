@@ -2,7 +2,7 @@
 //!
 //! Nothing here is fast; everything is meant to be read beside TOSA 1.0.
 //! - [`evaluate`] runs a function, [`evaluate_f64`] does so in f64; one module per family of ops: `elementwise`, `contraction`,
-//!   `pool`, `reduction`, `movement`, `ternary`;
+//!   `pool`, `reduction`, `movement`, `ternary`, `training`, `gradient`;
 //! - `number` rounds, wraps and saturates; `real` is the float computed in; `value` is a tensor
 //!   while it is computed with;
 //! - [`tolerance`] says how near a backend must come, [`cases`] is the suite every backend runs.
@@ -25,6 +25,7 @@ pub mod cases;
 mod contraction;
 mod elementwise;
 mod evaluate;
+mod gradient;
 mod movement;
 mod number;
 mod pool;
@@ -32,6 +33,7 @@ mod real;
 mod reduction;
 mod ternary;
 pub mod tolerance;
+mod training;
 mod value;
 
 pub use evaluate::{MAX_LIVE_ELEMENTS, evaluate, evaluate_f64};

@@ -2,7 +2,7 @@
 
 use hla_ir::DType;
 use hla_ir::infer::hla::packed_bytes;
-use ndarray::{Axis, IxDyn};
+use ndarray::{ArrayD, Axis, IxDyn};
 
 use crate::contraction::{Window, indices};
 use crate::evaluate::Step;
@@ -17,9 +17,18 @@ pub(crate) fn ternarize<F: Real>(step: &Step<'_, F>) -> Result<Value<F>, String>
         return Err("the weight is no float".to_owned());
     };
     let threshold = step.float("threshold", 0.0);
+    Ok(Value::Float(
+        *dtype,
+        ternarized(weight, step.axis(), threshold),
+    ))
+}
+
+/// Ternary(W, Δ); a negative Δ, which a trained one may become, counts as 0.
+pub(crate) fn ternarized<F: Real>(weight: &ArrayD<F>, axis: usize, threshold: F) -> ArrayD<F> {
     let mut result = weight.clone();
-    for mut column in result.axis_iter_mut(Axis(step.axis())) {
-        let mut kept: Vec<bool> = column.iter().map(|w| w.abs() > threshold).collect();
+    for mut column in result.axis_iter_mut(Axis(axis)) {
+        let keeps = |w: F| w.abs() > threshold && w.abs() > F::ZERO;
+        let mut kept: Vec<bool> = column.iter().map(|&w| keeps(w)).collect();
         if !kept.contains(&true) {
             let mut largest: Option<(usize, F)> = None;
             for (i, w) in column.iter().enumerate() {
@@ -40,7 +49,7 @@ pub(crate) fn ternarize<F: Real>(step: &Step<'_, F>) -> Result<Value<F>, String>
             };
         }
     }
-    Ok(Value::Float(*dtype, result))
+    result
 }
 
 /// One window's ternary sum: for f32 the +1 taps in order, then the −1 taps; for i8 exact.

@@ -5,6 +5,8 @@
 mod algebra;
 #[path = "all/common.rs"]
 mod common;
+#[path = "all/decompose.rs"]
+mod decompose;
 #[path = "all/errors.rs"]
 mod errors;
 #[path = "all/suite.rs"]

@@ -93,7 +93,8 @@ fn unfit_arguments_are_refused() {
     assert!(refused(&f, &[]).contains("takes 1 arguments, but 0 are given"));
     let three = arr1(&[0.0; 3]).into_dyn();
     assert!(
-        refused(&f, &[three.clone()]).contains("argument 0 is tensor<2xf32>, but tensor<3xf32>")
+        refused(&f, std::slice::from_ref(&three))
+            .contains("argument 0 is tensor<2xf32>, but tensor<3xf32>")
     );
     assert!(refused(&f, &[three.clone(), three]).contains("but 2 are given"));
     for (wrong, value) in [(0.5, "0.5"), (200.0, "200"), (f64::NAN, "NaN")] {
