@@ -22,19 +22,19 @@ pub(super) fn add_to(cases: &mut Vec<Case>) {
 }
 
 /// Extents and attributes of a convolution.
-struct Convolution {
-    tag: &'static str,
+pub(super) struct Convolution {
+    pub(super) tag: &'static str,
     /// N, H, W, IC.
-    input: [usize; 4],
+    pub(super) input: [usize; 4],
     /// OC (or M), KH, KW.
-    kernel: [usize; 3],
-    pad: [i64; 4],
-    stride: [i64; 2],
-    dilation: [i64; 2],
+    pub(super) kernel: [usize; 3],
+    pub(super) pad: [i64; 4],
+    pub(super) stride: [i64; 2],
+    pub(super) dilation: [i64; 2],
 }
 
 impl Convolution {
-    fn attrs(&self) -> Attrs {
+    pub(super) fn attrs(&self) -> Attrs {
         none()
             .with("pad", self.pad.to_vec())
             .with("stride", self.stride.to_vec())
@@ -42,7 +42,7 @@ impl Convolution {
     }
 }
 
-const fn convolution(
+pub(super) const fn convolution(
     tag: &'static str,
     input: [usize; 4],
     kernel: [usize; 3],
@@ -60,7 +60,7 @@ const fn convolution(
     }
 }
 
-const CONVOLUTIONS: [Convolution; 14] = [
+pub(super) const CONVOLUTIONS: [Convolution; 14] = [
     convolution("1x1", [1, 5, 7, 3], [5, 1, 1], [0; 4], [1, 1], [1, 1]),
     convolution(
         "1x1_stride2",
@@ -191,36 +191,37 @@ fn conv2d(cases: &mut Vec<Case>) {
     }
 }
 
+pub(super) const DEPTHWISE: [Convolution; 5] = [
+    convolution("3x3_same", [1, 7, 5, 5], [1, 3, 3], [1; 4], [1, 1], [1, 1]),
+    convolution("3x3_wide", [1, 5, 5, 17], [1, 3, 3], [1; 4], [1, 1], [1, 1]),
+    convolution(
+        "3x3_multiplier",
+        [1, 5, 7, 3],
+        [2, 3, 3],
+        [0; 4],
+        [1, 1],
+        [1, 1],
+    ),
+    convolution(
+        "stride2_batch",
+        [2, 7, 9, 8],
+        [1, 3, 3],
+        [1; 4],
+        [2, 2],
+        [1, 1],
+    ),
+    convolution(
+        "dilated_asymmetric",
+        [1, 7, 9, 3],
+        [3, 3, 2],
+        [2, 2, 0, 3],
+        [1, 2],
+        [2, 3],
+    ),
+];
+
 fn depthwise(cases: &mut Vec<Case>) {
-    let convolutions = [
-        convolution("3x3_same", [1, 7, 5, 5], [1, 3, 3], [1; 4], [1, 1], [1, 1]),
-        convolution("3x3_wide", [1, 5, 5, 17], [1, 3, 3], [1; 4], [1, 1], [1, 1]),
-        convolution(
-            "3x3_multiplier",
-            [1, 5, 7, 3],
-            [2, 3, 3],
-            [0; 4],
-            [1, 1],
-            [1, 1],
-        ),
-        convolution(
-            "stride2_batch",
-            [2, 7, 9, 8],
-            [1, 3, 3],
-            [1; 4],
-            [2, 2],
-            [1, 1],
-        ),
-        convolution(
-            "dilated_asymmetric",
-            [1, 7, 9, 3],
-            [3, 3, 2],
-            [2, 2, 0, 3],
-            [1, 2],
-            [2, 3],
-        ),
-    ];
-    for c in &convolutions {
+    for c in &DEPTHWISE {
         let [multiplier, kh, kw] = c.kernel;
         let weight = [kh, kw, c.input[3], multiplier];
         for dtype in [F32, I8] {
@@ -241,7 +242,7 @@ fn depthwise(cases: &mut Vec<Case>) {
             );
         }
     }
-    let c = &convolutions[3];
+    let c = &DEPTHWISE[3];
     let name = "depthwise_conv2d_f32_real";
     let mut random = Random::new(name);
     let inputs = [

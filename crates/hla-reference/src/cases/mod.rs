@@ -12,6 +12,7 @@ mod contraction;
 mod conversion;
 mod elementwise;
 mod generate;
+mod gradient;
 mod movement;
 mod networks;
 mod pooling;
@@ -21,6 +22,7 @@ mod random_network;
 mod reduction;
 mod special;
 mod ternary;
+mod training;
 
 use hla_ir::{Function, Tensor};
 
@@ -55,5 +57,13 @@ pub fn cases() -> Vec<Case> {
     ternary::add_to(&mut cases);
     quantization::add_to(&mut cases);
     networks::add_to(&mut cases);
+    cases
+}
+
+/// All cases of the ops of training, always the same: what a backend that can train must also run.
+pub fn training_cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    training::add_to(&mut cases);
+    gradient::add_to(&mut cases);
     cases
 }

@@ -1,6 +1,6 @@
 //! Average and maximum over windows.
 
-use hla_ir::{DType, Op, Tensor};
+use hla_ir::{Attrs, DType, Op, Tensor};
 
 use super::Case;
 use super::contraction::NEAR;
@@ -9,22 +9,29 @@ use crate::tolerance::Tolerance::{Exact, Ulps};
 
 use DType::{BF16, F16, F32, I8, I16};
 
+/// A tag, extents of the input, kernel, pad, stride.
+pub(super) type Shape = (&'static str, [usize; 4], [i64; 2], [i64; 4], [i64; 2]);
+
+pub(super) const POOLS: [Shape; 7] = [
+    ("2x2", [1, 4, 6, 3], [2, 2], [0; 4], [2, 2]),
+    ("3x3_padded", [1, 7, 5, 5], [3, 3], [1; 4], [2, 2]),
+    ("3x2_asymmetric", [2, 6, 5, 7], [3, 2], [0, 2, 1, 0], [1, 1]),
+    ("overlap", [1, 5, 5, 17], [3, 3], [0; 4], [1, 1]),
+    ("global", [1, 7, 7, 4], [7, 7], [0; 4], [1, 1]),
+    ("1x1_stride3", [1, 7, 4, 2], [1, 1], [0; 4], [3, 3]),
+    ("batch", [3, 3, 3, 1], [2, 2], [1, 0, 0, 1], [1, 1]),
+];
+
+pub(super) fn pool_attrs(kernel: [i64; 2], pad: [i64; 4], stride: [i64; 2]) -> Attrs {
+    none()
+        .with("kernel", kernel.to_vec())
+        .with("pad", pad.to_vec())
+        .with("stride", stride.to_vec())
+}
+
 pub(super) fn add_to(cases: &mut Vec<Case>) {
-    type Shape = (&'static str, [usize; 4], [i64; 2], [i64; 4], [i64; 2]);
-    let shapes: [Shape; 7] = [
-        ("2x2", [1, 4, 6, 3], [2, 2], [0; 4], [2, 2]),
-        ("3x3_padded", [1, 7, 5, 5], [3, 3], [1; 4], [2, 2]),
-        ("3x2_asymmetric", [2, 6, 5, 7], [3, 2], [0, 2, 1, 0], [1, 1]),
-        ("overlap", [1, 5, 5, 17], [3, 3], [0; 4], [1, 1]),
-        ("global", [1, 7, 7, 4], [7, 7], [0; 4], [1, 1]),
-        ("1x1_stride3", [1, 7, 4, 2], [1, 1], [0; 4], [3, 3]),
-        ("batch", [3, 3, 3, 1], [2, 2], [1, 0, 0, 1], [1, 1]),
-    ];
-    for (tag, input, kernel, pad, stride) in shapes {
-        let attrs = none()
-            .with("kernel", kernel.to_vec())
-            .with("pad", pad.to_vec())
-            .with("stride", stride.to_vec());
+    for (tag, input, kernel, pad, stride) in POOLS {
+        let attrs = pool_attrs(kernel, pad, stride);
         for dtype in [F32, F16, I8, I16] {
             let name = format!("max_pool2d_{dtype}_{tag}");
             let values = Random::new(&name).any(&input, dtype);

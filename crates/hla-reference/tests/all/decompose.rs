@@ -3,6 +3,7 @@
 use crate::common::{f32s, function, ints, none};
 use hla_ir::decompose::decompose;
 use hla_ir::{Attrs, DType, Op, Tensor, verify};
+use hla_reference::cases::training_cases;
 use hla_reference::{Tolerance, evaluate, evaluate_f64};
 use ndarray::{ArrayD, IxDyn};
 use proptest::prelude::*;
@@ -133,6 +134,22 @@ proptest! {
         let operand = |i: usize| f32s(&shape, &values[i * n..][..n]);
         let attrs = none().with("mu", mu).with("weight_decay", decay).with("nesterov", nesterov);
         agree(Op::SgdUpdate, &[operand(0), operand(1), operand(2), f32s(&[1], &[rate])], attrs)?;
+    }
+}
+
+#[test]
+fn every_case_agrees() {
+    for case in training_cases() {
+        let decomposed = decompose(&case.function).unwrap();
+        verify::verify(&decomposed).unwrap();
+        let (expected, computed) = (
+            evaluate(&case.function, &case.inputs).unwrap(),
+            evaluate(&decomposed, &case.inputs).unwrap(),
+        );
+        for (e, c) in expected.iter().zip(&computed) {
+            let same = Tolerance::Ulps(0).check(e, c);
+            assert!(same.is_ok(), "{}: {same:?}", case.name);
+        }
     }
 }
 

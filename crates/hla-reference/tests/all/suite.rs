@@ -4,12 +4,12 @@ use std::collections::HashSet;
 
 use hla_ir::ops::OPS;
 use hla_ir::{Op, verify};
-use hla_reference::cases::{cases, random_case};
+use hla_reference::cases::{cases, random_case, training_cases};
 use hla_reference::{Tolerance, evaluate};
 
 #[test]
 fn every_case_evaluates() {
-    for case in cases() {
+    for case in cases().into_iter().chain(training_cases()) {
         verify::verify(&case.function).unwrap_or_else(|e| panic!("{}: {e}", case.name));
         let results =
             evaluate(&case.function, &case.inputs).unwrap_or_else(|e| panic!("{}: {e}", case.name));
@@ -24,6 +24,7 @@ fn every_case_evaluates() {
 fn every_op_has_a_case() {
     let used: HashSet<Op> = cases()
         .iter()
+        .chain(&training_cases())
         .flat_map(|case| case.function.nodes.iter().map(|node| node.op))
         .collect();
     let missing: Vec<Op> = OPS
@@ -36,7 +37,8 @@ fn every_op_has_a_case() {
 
 #[test]
 fn names_are_unique_and_cases_reproducible() {
-    let (first, second) = (cases(), cases());
+    let all = || [cases(), training_cases()].concat();
+    let (first, second) = (all(), all());
     let names: HashSet<&str> = first.iter().map(|c| c.name.as_str()).collect();
     assert_eq!(names.len(), first.len());
     for (a, b) in first.iter().zip(&second) {

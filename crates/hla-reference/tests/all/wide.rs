@@ -2,7 +2,7 @@
 
 use crate::common::{f32s, function, none};
 use hla_ir::{Arg, DType, Function, Location, Op, TensorType};
-use hla_reference::cases::cases;
+use hla_reference::cases::{cases, training_cases};
 use hla_reference::{evaluate, evaluate_f64};
 use ndarray::{ArrayD, IxDyn, arr1};
 
@@ -30,7 +30,8 @@ fn is_smooth(function: &Function) -> bool {
 #[test]
 fn f64_comes_near_f32_on_the_whole_suite() {
     let mut compared = 0;
-    for case in cases().iter().filter(|c| is_smooth(&c.function)) {
+    let all = [cases(), training_cases()].concat();
+    for case in all.iter().filter(|c| is_smooth(&c.function)) {
         let narrow = evaluate(&case.function, &case.inputs).unwrap();
         let inputs: Vec<_> = case.inputs.iter().map(of).collect();
         let wide = evaluate_f64(&case.function, &inputs).unwrap();

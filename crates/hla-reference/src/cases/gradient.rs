@@ -1,0 +1,158 @@
+//! Gradients of convolutions, pooling and gather.
+
+use hla_ir::{DType, Op};
+
+use super::Case;
+use super::contraction::{CONVOLUTIONS, Convolution, DEPTHWISE, NEAR, convolution};
+use super::generate::{Random, ints, op_case};
+use super::pooling::{POOLS, pool_attrs};
+use crate::tolerance::Tolerance::{self, Exact, Ulps};
+
+use DType::{F32, I32};
+
+pub(super) fn add_to(cases: &mut Vec<Case>) {
+    convolutions(cases);
+    pools(cases);
+    scatter(cases);
+}
+
+/// Extents of a window op's result.
+fn extents(
+    input: [usize; 4],
+    kernel: [usize; 2],
+    pad: [i64; 4],
+    stride: [i64; 2],
+    dilation: [i64; 2],
+) -> [usize; 2] {
+    [0, 1].map(|i| {
+        let reach = (kernel[i] - 1) * dilation[i] as usize + 1;
+        let padded = input[1 + i] + (pad[2 * i] + pad[2 * i + 1]) as usize;
+        (padded - reach) / stride[i] as usize + 1
+    })
+}
+
+/// More than a tile of everything: rows, input and output channels.
+const LARGE: [Convolution; 3] = [
+    convolution("large", [2, 9, 11, 16], [24, 3, 3], [1; 4], [1, 1], [1, 1]),
+    convolution(
+        "large_stride2",
+        [3, 11, 9, 13],
+        [19, 3, 3],
+        [1; 4],
+        [2, 2],
+        [1, 1],
+    ),
+    convolution(
+        "large_1x1",
+        [2, 8, 7, 33],
+        [35, 1, 1],
+        [0; 4],
+        [1, 1],
+        [1, 1],
+    ),
+];
+
+/// Both gradients of one convolution. On a grid all sums are exact, in whatever order.
+fn gradients_of(cases: &mut Vec<Case>, c: &Convolution, depthwise: bool, tolerance: Tolerance) {
+    let [oc, kh, kw] = c.kernel;
+    let [n, .., channels] = c.input;
+    let (name, by_input, by_weight, weight, columns) = match depthwise {
+        false => (
+            "conv2d",
+            Op::Conv2dInputGrad,
+            Op::Conv2dWeightGrad,
+            [oc, kh, kw, channels],
+            oc,
+        ),
+        true => (
+            "depthwise_conv2d",
+            Op::DepthwiseConv2dInputGrad,
+            Op::DepthwiseConv2dWeightGrad,
+            [kh, kw, channels, oc],
+            oc * channels,
+        ),
+    };
+    let real = if tolerance == Exact { "" } else { "_real" };
+    let [oh, ow] = extents(c.input, [kh, kw], c.pad, c.stride, c.dilation);
+    let gradient = [n, oh, ow, columns];
+    let mut random = Random::new(c.tag);
+    let mut values = |shape: &[usize]| match tolerance == Exact {
+        true => random.grid(shape, F32),
+        false => random.real(shape, F32, -1.0, 1.0),
+    };
+    let attrs = c
+        .attrs()
+        .with("input_shape", c.input.map(|e| e as i64).to_vec());
+    let tag = format!("{name}_input_grad{real}_{}", c.tag);
+    let inputs = [values(&gradient), values(&weight)];
+    op_case(cases, tag, tolerance, inputs, by_input, attrs);
+    let attrs = c.attrs().with("kernel", vec![kh as i64, kw as i64]);
+    let tag = format!("{name}_weight_grad{real}_{}", c.tag);
+    let inputs = [values(&c.input), values(&gradient)];
+    op_case(cases, tag, tolerance, inputs, by_weight, attrs);
+}
+
+fn convolutions(cases: &mut Vec<Case>) {
+    for c in CONVOLUTIONS.iter().chain(&LARGE) {
+        gradients_of(cases, c, false, Exact);
+    }
+    for c in CONVOLUTIONS[3..9].iter().chain(&LARGE) {
+        gradients_of(cases, c, false, NEAR);
+    }
+    for c in &DEPTHWISE {
+        gradients_of(cases, c, true, Exact);
+        gradients_of(cases, c, true, NEAR);
+    }
+}
+
+fn pools(cases: &mut Vec<Case>) {
+    for &(tag, input, kernel, pad, stride) in &POOLS {
+        let extents_of = kernel.map(|k| k as usize);
+        let [oh, ow] = extents(input, extents_of, pad, stride, [1, 1]);
+        let gradient = [input[0], oh, ow, input[3]];
+        let attrs = pool_attrs(kernel, pad, stride);
+        // The grid has many ties, of which the first maximum wins.
+        for (kind, tied) in [("", false), ("_tied", true)] {
+            let name = format!("max_pool2d_grad{kind}_{tag}");
+            let mut random = Random::new(&name);
+            let values = match tied {
+                true => random.grid(&input, F32),
+                false => random.any(&input, F32),
+            };
+            let inputs = [values, random.grid(&gradient, F32)];
+            op_case(cases, name, Exact, inputs, Op::MaxPool2dGrad, attrs.clone());
+        }
+        let name = format!("avg_pool2d_grad_{tag}");
+        let gradient = Random::new(&name).grid(&gradient, F32);
+        let attrs = attrs.with("input_shape", input.map(|e| e as i64).to_vec());
+        op_case(cases, name, NEAR, [gradient], Op::AvgPool2dGrad, attrs);
+    }
+}
+
+fn scatter(cases: &mut Vec<Case>) {
+    for (tag, [n, w, c], rows) in [
+        ("odd", [2, 7, 5], 4),
+        ("sparse", [1, 3, 17], 40),
+        ("one", [1, 1, 1], 1),
+    ] {
+        let name = format!("scatter_add_{tag}");
+        let mut random = Random::new(&name);
+        let indices = random.ints(&[n, w], I32, 0, rows - 1);
+        let inputs = [indices, random.any(&[n, w, c], F32)];
+        let attrs = super::generate::none().with("rows", rows);
+        // The order of summation is declared.
+        op_case(cases, name, Ulps(0), inputs, Op::ScatterAdd, attrs);
+    }
+    let indices = ints(I32, &[2; 9]).reshape([1, 9]).expect("nine");
+    let updates = Random::new("scatter_same").any(&[1, 9, 3], F32);
+    let attrs = super::generate::none().with("rows", 3i64);
+    let inputs = [indices, updates];
+    op_case(
+        cases,
+        "scatter_add_same",
+        Ulps(0),
+        inputs,
+        Op::ScatterAdd,
+        attrs,
+    );
+}
