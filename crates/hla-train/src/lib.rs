@@ -3,10 +3,15 @@
 //!
 //! - [`data`] are data sets in files, mapped into memory; [`augment`] and [`shuffle`] change them
 //!   from epoch to epoch, from the numbers of [`random`];
-//! - [`schedule`] is how learning rates and t go.
+//! - [`config`] is what a user chooses, and the phases that follow from it; [`schedule`] is how
+//!   learning rates and t go;
+//! - [`metrics`] are the records of a training, [`observer`] who is told.
 
 pub mod augment;
+pub mod config;
 pub mod data;
+pub mod metrics;
+pub mod observer;
 pub mod random;
 pub mod schedule;
 pub mod shuffle;

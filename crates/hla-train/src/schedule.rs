@@ -7,7 +7,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 /// How the learning rate falls within a stage. Time is counted in epochs since the stage began,
-/// and parts of them: step s of an epoch of n steps is at (s)/n.
+/// and parts of them: step s of an epoch of n steps is at s/n.
 #[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Schedule {
@@ -31,7 +31,7 @@ pub enum Schedule {
 
 impl Schedule {
     /// η_t of SGDR's Eq. 5: `least + ½(base − least)(1 + cos(π·T_cur/T_i))`, where `time` epochs of
-    /// a stage of `epochs` have passed. [`Schedule::Stage`] must have been resolved.
+    /// a stage (for [`Schedule::Stage`], a phase) of `epochs` have passed.
     pub fn rate(self, base: f64, least: f64, time: f64, epochs: f64) -> f64 {
         let (passed, period) = match self {
             Schedule::Constant => return base,
@@ -42,17 +42,6 @@ impl Schedule {
             return base;
         }
         least + 0.5 * (base - least) * (1.0 + libm::cos(PI * passed / period))
-    }
-
-    /// The same with [`Schedule::Stage`] replaced by restarts every `period` epochs.
-    pub fn resolve(self, period: u32) -> Schedule {
-        match self {
-            Schedule::Stage => Schedule::Restarts {
-                period: period.max(1),
-                factor: 1,
-            },
-            other => other,
-        }
     }
 }
 
@@ -177,8 +166,7 @@ mod tests {
         near(Schedule::Cosine.rate(0.5, 0.1, 10.0, 10.0), 0.1);
         near(Schedule::Cosine.rate(0.5, 0.1, 0.0, 10.0), 0.5);
         assert_eq!(Schedule::Constant.rate(0.5, 0.1, 3.0, 10.0), 0.5);
-        let stage = Schedule::Stage.resolve(4);
-        near(stage.rate(0.5, 0.1, 6.0, 20.0), 0.3);
+        near(Schedule::Stage.rate(0.5, 0.1, 2.0, 4.0), 0.3);
     }
 
     #[test]
