@@ -5,9 +5,11 @@
 //!   from epoch to epoch, from the numbers of [`random`];
 //! - [`config`] is what a user chooses, and the phases that follow from it; [`schedule`] is how
 //!   learning rates and t go;
+//! - [`checkpoint`] is how a training that was killed goes on;
 //! - [`metrics`] are the records of a training, [`observer`] who is told.
 
 pub mod augment;
+pub mod checkpoint;
 pub mod config;
 pub mod data;
 pub mod metrics;
