@@ -21,6 +21,7 @@ pub mod report;
 mod layers;
 mod limits;
 
+pub mod autodiff;
 pub mod canonicalize;
 pub mod cse;
 pub mod eliminate_multiplies;

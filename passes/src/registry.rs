@@ -29,6 +29,7 @@ impl PassInfo {
 }
 
 static REGISTRY: &[PassInfo] = &[
+    crate::autodiff::PASS,
     crate::freeze::PASS,
     crate::fold_constants::PASS,
     crate::canonicalize::PASS,

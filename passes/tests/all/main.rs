@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod agree;
+mod autodiff;
 mod build;
 mod canonicalize;
 mod cse;
