@@ -158,6 +158,7 @@ pub(super) fn depthwise(
     let weights = depthwise_weights(cx, node, &weight, arithmetic, stored);
     let axes = axes(&prepared, result, array(node, "stride")?);
     cx.run(Depthwise {
+        name: "depthwise_conv2d",
         computes: computes(cx, node),
         tiling: Tiling::new(
             arithmetic,
@@ -167,8 +168,9 @@ pub(super) fn depthwise(
             target.output.clone(),
         ),
         input: prepared.buffer,
+        output: 0,
         weights,
-        weight_stride: stored * WORD,
+        weight_strides: [kw * stored, stored].map(|s| (s * WORD) as i64),
         taps: [
             Taps::new(kh, dilation_h, prepared.row),
             Taps::new(kw, dilation_w, prepared.pixel),
@@ -179,7 +181,7 @@ pub(super) fn depthwise(
 }
 
 /// Weights [KH, KW, C, M] as words, `stored` of them for each tap.
-fn depthwise_weights(
+pub(super) fn depthwise_weights(
     cx: &mut Lowering<'_>,
     node: &Node,
     weight: &View,

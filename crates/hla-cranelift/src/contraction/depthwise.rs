@@ -15,12 +15,16 @@ use crate::kernel::{Buffer, EmitKernel, KernelBuilder, KernelReport, Slot};
 
 /// Sums over windows, channel by channel.
 pub(super) struct Depthwise {
+    pub name: &'static str,
     pub computes: String,
     pub tiling: Tiling,
     pub input: Buffer,
+    /// Element of the output where the first pixel's columns begin.
+    pub output: u64,
+    /// The weights of the first tap.
     pub weights: Buffer,
-    /// Bytes from the weights of a tap to those of the next.
-    pub weight_stride: u64,
+    /// Bytes from the weights of a tap to those of the next, along rows and along columns.
+    pub weight_strides: [i64; 2],
     /// Rows and columns of the window.
     pub taps: [Taps; 2],
 }
@@ -42,10 +46,17 @@ impl Depthwise {
         let Some(&taps) = self.taps.get(level) else {
             return self.sum_tap(k, pixels, offset, state);
         };
+        let step = self.weight_strides[level];
+        let advance = |k: &mut KernelBuilder<'_>, at: Value, state: &[Value]| {
+            let mut next = self.sum_taps(k, pixels, level + 1, at, state);
+            next[0] = k.offset(state[0], step);
+            next
+        };
+        if taps.count == 1 {
+            return advance(k, offset, state);
+        }
         let end = k.offset(offset, (taps.count * taps.input) as i64);
-        k.for_range_carry(offset, end, taps.input as i64, state, |k, at, state| {
-            self.sum_taps(k, pixels, level + 1, at, state)
-        })
+        k.for_range_carry(offset, end, taps.input as i64, state, advance)
     }
 
     fn sum_tap(
@@ -57,7 +68,7 @@ impl Depthwise {
     ) -> Vec<Value> {
         let arithmetic = self.tiling.arithmetic;
         let tile = self.tiling.tile;
-        let mut next = vec![k.offset(state[0], self.weight_stride as i64)];
+        let mut next = vec![state[0]];
         for pixel in 0..tile.pixels {
             let (address, step) = pixels.input(k, pixel, at);
             for v in 0..tile.vectors {
@@ -73,7 +84,7 @@ impl Depthwise {
 
 impl EmitKernel for Depthwise {
     fn name(&self) -> String {
-        "depthwise_conv2d".to_owned()
+        self.name.to_owned()
     }
 
     fn parallel_items(&self) -> u64 {
@@ -88,7 +99,7 @@ impl EmitKernel for Depthwise {
         let (begin, end) = (k.begin(), k.end());
         let input = k.address(self.input);
         let weights = k.address(self.weights);
-        let output = k.int(0);
+        let output = k.int(self.output as i64);
         k.for_range(begin, end, 1, |k, tile| {
             k.repeat(self.tiling.panels() as i64, 1, |k, panel| {
                 let column = self.tiling.column(k, panel);
@@ -115,7 +126,7 @@ impl EmitKernel for Depthwise {
         let mut report = KernelReport::new(self.computes.clone(), strategy);
         report.notes.extend(self.tiling.output.describe());
         if self.weights.slot == Slot::State {
-            report.state_bytes = self.taps[0].count * self.taps[1].count * self.weight_stride;
+            report.state_bytes = self.taps[0].count * self.weight_strides[0] as u64;
         }
         report
     }

@@ -2,6 +2,8 @@
 //!
 //! - [`convolution`], [`transposed`] (taken apart into [`phases`]), [`matmul`]: from ops to kernels;
 //! - [`operands`]: what the kernels read and write: [`pad`] copies inputs, [`pack`] weights;
+//! - [`weight_gradient`]: gradients of weights, sums of [`outer`] products over pixels, which
+//!   [`combine`] adds up; gradients of inputs are transposed convolutions;
 //! - [`output`]: where sums go, elementwise ops that follow included;
 //! - [`dense`] and [`depthwise`]: the kernels that multiply, over tiles ([`tile`]) of words
 //!   ([`arithmetic`]).
@@ -11,17 +13,21 @@
 //! zero. See `docs/float-kernels.md`.
 
 mod arithmetic;
+mod combine;
 mod convolution;
 mod dense;
 mod depthwise;
+mod fold;
 mod matmul;
 mod operands;
+mod outer;
 mod output;
 mod pack;
 mod pad;
 mod phases;
 mod tile;
 mod transposed;
+mod weight_gradient;
 
 use hla_ir::{Diagnostic, Node, NodeId, Op};
 
@@ -43,6 +49,10 @@ pub(crate) fn lower(
         Op::DepthwiseConv2d => convolution::depthwise(cx, node, group),
         Op::TransposeConv2d => transposed::lower(cx, node, group),
         Op::MatMul => matmul::lower(cx, node, group),
+        Op::Conv2dInputGrad => transposed::input_gradient(cx, node, group),
+        Op::DepthwiseConv2dInputGrad => transposed::depthwise_input_gradient(cx, node, group),
+        Op::Conv2dWeightGrad => weight_gradient::conv2d(cx, node),
+        Op::DepthwiseConv2dWeightGrad => weight_gradient::depthwise(cx, node),
         _ => Err(cx.unsupported(node)),
     }
 }

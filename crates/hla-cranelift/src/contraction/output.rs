@@ -134,7 +134,7 @@ pub(crate) fn can_follow(
 ) -> bool {
     let is_contraction = matches!(
         contraction.op,
-        Op::Conv2d | Op::DepthwiseConv2d | Op::TransposeConv2d | Op::MatMul
+        Op::Conv2d | Op::DepthwiseConv2d | Op::TransposeConv2d | Op::MatMul | Op::Conv2dInputGrad
     );
     let Some(last) = group.last().map(|&id| function.node(id)) else {
         return false;

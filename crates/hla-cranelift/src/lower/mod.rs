@@ -146,9 +146,14 @@ impl<'a> Lowering<'a> {
             Op::Reshape => self.alias(node),
             Op::Identity if Layout::of(&node.attrs) == Ok(Layout::RowMajor) => self.alias(node),
             Op::TernaryConv2d | Op::TernaryMatMul => crate::ternary::lower(self, node),
-            Op::Conv2d | Op::DepthwiseConv2d | Op::TransposeConv2d | Op::MatMul => {
-                crate::contraction::lower(self, node, &[])
-            }
+            Op::Conv2d
+            | Op::DepthwiseConv2d
+            | Op::TransposeConv2d
+            | Op::MatMul
+            | Op::Conv2dInputGrad
+            | Op::Conv2dWeightGrad
+            | Op::DepthwiseConv2dInputGrad
+            | Op::DepthwiseConv2dWeightGrad => crate::contraction::lower(self, node, &[]),
             Op::Transpose
             | Op::Concat
             | Op::Pad
