@@ -54,10 +54,10 @@ impl Signature {
                 .defining_node(result)
                 .map_or(&function.location, |n| &n.location);
             signature.outputs.push(Slot {
-                name: None,
+                name: function.result_name(i).map(Arc::from),
                 ty: tensor(function.ty(result), location, format!("result {i}"))?,
                 param: None,
-                updates: None,
+                updates: function.updates(i).map(Arc::from),
             });
         }
         Ok(signature)

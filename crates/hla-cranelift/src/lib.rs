@@ -35,7 +35,7 @@ pub mod target;
 mod ternary;
 mod window;
 
-pub use jit::{JitProgram, jit};
+pub use jit::{JitProgram, StepJit, jit, jit_step};
 pub use lower::Lowering;
 pub use object::{Artifact, compile};
 pub use options::{CodegenOptions, TernaryStrategy};

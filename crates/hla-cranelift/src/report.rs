@@ -34,7 +34,7 @@ impl CompileReport {
         kernels: Vec<KernelReport>,
         init_kernels: Vec<KernelReport>,
     ) -> CompileReport {
-        let mut notes = Vec::new();
+        let mut notes = program.notes.clone();
         if !target.has_fma() {
             notes.push(
                 "the target has no FMA: products and sums are rounded separately, so results differ from other targets in the last bits".to_owned(),

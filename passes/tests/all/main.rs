@@ -19,4 +19,3 @@ mod pack;
 mod plan_layout;
 mod quantize_activations;
 mod ternarize;
-mod training;

@@ -9,7 +9,7 @@ use crate::kernel::{EmitKernel, KernelBuilder, KernelReport, View};
 use crate::lower::Lowering;
 
 /// The status that `NAME_run` returns after an index out of range.
-const INDEX_OUT_OF_RANGE: i32 = 1;
+pub(super) const INDEX_OUT_OF_RANGE: i32 = 1;
 
 pub(super) fn lower(cx: &mut Lowering<'_>, node: &Node) -> Result<(), Diagnostic> {
     let values = cx.operand(node, 0)?;

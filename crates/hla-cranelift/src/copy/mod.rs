@@ -1,7 +1,8 @@
-//! Ops that only move data: boxes of elements copied or filled, and gather.
+//! Ops that only move data: boxes of elements copied or filled, gather and its gradient.
 
 mod boxes;
 mod gather;
+mod scatter;
 
 use hla_ir::types::row_major_strides;
 use hla_ir::{Attr, Diagnostic, Node, Op, Tensor, TensorType};
@@ -16,6 +17,7 @@ pub(crate) fn lower(cx: &mut Lowering<'_>, node: &Node) -> Result<(), Diagnostic
         Op::Concat => concat(cx, node),
         Op::Pad => pad(cx, node),
         Op::Gather => gather::lower(cx, node),
+        Op::ScatterAdd => scatter::lower(cx, node),
         _ => rearrange(cx, node),
     }
 }

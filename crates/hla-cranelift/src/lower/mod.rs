@@ -7,11 +7,15 @@
 
 mod fuse;
 mod memory;
+mod results;
+mod schedule;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use hla_ir::{DType, Diagnostic, Function, Layout, Node, NodeId, Op, Tensor, TensorType, ValueId};
+
+use hla_ir::decompose::decompose;
 
 use crate::kernel::{ALIGN, Buffer, EmitKernel, SLACK, Slot, View};
 use crate::options::CodegenOptions;
@@ -33,6 +37,8 @@ pub(crate) struct Program {
     pub temps: Vec<u64>,
     pub state_bytes: u64,
     pub workspace_bytes: u64,
+    /// Facts about the whole for the report.
+    pub notes: Vec<String>,
 }
 
 /// A buffer of the workspace and the steps between which its contents matter.
@@ -64,6 +70,7 @@ pub struct Lowering<'a> {
     init: Vec<Box<dyn EmitKernel>>,
     kernels: Vec<Box<dyn EmitKernel>>,
     step: usize,
+    notes: Vec<String>,
 }
 
 #[derive(PartialEq, Eq, Hash)]
@@ -78,6 +85,33 @@ pub(crate) fn lower(
     target: &Target,
     options: &CodegenOptions,
 ) -> Result<Program, Diagnostic> {
+    lower_with(function, target, options, None)
+}
+
+/// Lowers a function whose result i is the new value of argument `updates[i]`: the output has the
+/// argument's own place in memory.
+pub(crate) fn lower_step(
+    function: &Function,
+    target: &Target,
+    options: &CodegenOptions,
+    updates: &[Option<usize>],
+) -> Result<Program, Diagnostic> {
+    lower_with(function, target, options, Some(updates))
+}
+
+fn lower_with(
+    function: &Function,
+    target: &Target,
+    options: &CodegenOptions,
+    updates: Option<&[Option<usize>]>,
+) -> Result<Program, Diagnostic> {
+    let decomposed;
+    let function = if function.nodes.iter().any(is_composite) {
+        decomposed = decompose(function)?;
+        &decomposed
+    } else {
+        function
+    };
     function.refuse_opaque("code generation")?;
     for arg in &function.args {
         if arg.ty.tensor().is_none() {
@@ -104,15 +138,26 @@ pub(crate) fn lower(
         init: Vec::new(),
         kernels: Vec::new(),
         step: 0,
+        notes: Vec::new(),
     };
-    cx.choose_outputs();
     for (i, arg) in function.args.iter().enumerate() {
         if let Some(ty) = arg.ty.tensor() {
             let view = View::row_major(Buffer::new(Slot::Input(i as u32)), ty.clone());
             cx.views[i] = Some(view);
         }
     }
-    for group in fuse::groups(function) {
+    let mut groups = fuse::groups(function);
+    let mut kept = Vec::new();
+    if let Some(updates) = updates {
+        let schedule = schedule::schedule(function, groups, updates);
+        groups = schedule.groups;
+        cx.outputs = schedule.outputs;
+        cx.note_copies(updates, &schedule.copied);
+        kept = cx.keep_old_values(updates)?;
+    } else {
+        cx.choose_outputs();
+    }
+    for group in groups {
         cx.step += 1;
         match &group[..] {
             [single] => cx.lower_node(*single)?,
@@ -123,8 +168,26 @@ pub(crate) fn lower(
         }
     }
     cx.step += 1;
-    cx.copy_results()?;
+    match updates {
+        Some(updates) => cx.copy_step_results(updates, &kept)?,
+        None => cx.copy_results()?,
+    }
     cx.finish()
+}
+
+/// Whether a node is lowered as the TOSA it stands for.
+fn is_composite(node: &Node) -> bool {
+    matches!(
+        node.op,
+        Op::Normalize
+            | Op::SteTernarize
+            | Op::LossAware
+            | Op::StraightThrough
+            | Op::StopGradient
+            | Op::SoftmaxCrossEntropy
+            | Op::BatchNorm
+            | Op::SgdUpdate
+    )
 }
 
 /// Whether planar values of a type can be stored as this element type.
@@ -160,11 +223,17 @@ impl<'a> Lowering<'a> {
             | Op::Slice
             | Op::Tile
             | Op::Reverse
-            | Op::Gather => crate::copy::lower(self, node),
-            Op::ReduceSum | Op::ReduceMax | Op::ReduceMin | Op::ReduceProduct | Op::ArgMax => {
-                crate::reduce::lower(self, node)
+            | Op::Gather
+            | Op::ScatterAdd => crate::copy::lower(self, node),
+            Op::ReduceSum
+            | Op::ReduceMax
+            | Op::ReduceMin
+            | Op::ReduceProduct
+            | Op::ArgMax
+            | Op::Threshold => crate::reduce::lower(self, node),
+            Op::AvgPool2d | Op::MaxPool2d | Op::AvgPool2dGrad | Op::MaxPool2dGrad => {
+                crate::window::lower(self, node)
             }
-            Op::AvgPool2d | Op::MaxPool2d => crate::window::lower(self, node),
             Op::DynamicQuantize | Op::Pack | Op::Unpack | Op::Ternarize => {
                 crate::quantize::lower(self, node)
             }
@@ -214,56 +283,11 @@ impl<'a> Lowering<'a> {
             })
     }
 
-    /// Chooses for each output the value that is written there directly: the first value of the
-    /// chain of reshapes that ends in the result, if a kernel computes it and no other output is
-    /// its place.
-    fn choose_outputs(&mut self) {
-        for (i, &result) in self.function.results.iter().enumerate() {
-            let root = self.root(result);
-            let computed = self
-                .function
-                .defining_node(root)
-                .is_some_and(|n| n.op != Op::Const && Layout::of(&n.attrs) == Ok(Layout::RowMajor));
-            if computed {
-                self.outputs.entry(root).or_insert(i as u32);
-            }
-        }
-    }
-
-    fn root(&self, mut value: ValueId) -> ValueId {
-        while let Some(node) = self.function.defining_node(value) {
-            let alias = node.op == Op::Reshape
-                || (node.op == Op::Identity && Layout::of(&node.attrs) == Ok(Layout::RowMajor));
-            if !alias {
-                break;
-            }
-            value = node.operands[0];
-        }
-        value
-    }
-
-    /// Copies what is returned but was not written to its output directly: arguments, constants,
-    /// values returned twice.
-    fn copy_results(&mut self) -> Result<(), Diagnostic> {
-        for (i, &result) in self.function.results.iter().enumerate() {
-            if self.outputs.get(&self.root(result)) == Some(&(i as u32)) {
-                continue;
-            }
-            let from = self.view(result)?;
-            let ty = self.function.tensor_ty(result).clone();
-            let to = View::row_major(Buffer::new(Slot::Output(i as u32)), ty);
-            crate::map::copy(self, from, to);
-        }
-        Ok(())
-    }
-
     /// The place of a value that has been computed; a constant is placed in rodata.
     pub fn view(&mut self, value: ValueId) -> Result<View, Diagnostic> {
-        if let Some(view) = &self.views[value.index()] {
-            if let Slot::Temp(t) = view.buffer.slot {
-                self.temps[t as usize].last = self.step;
-            }
-            return Ok(view.clone());
+        if let Some(view) = self.views[value.index()].clone() {
+            self.touch(&view);
+            return Ok(view);
         }
         let Some(tensor) = self.function.constant_value(value) else {
             return Err(Diagnostic::error(
@@ -286,6 +310,13 @@ impl<'a> Lowering<'a> {
         let view = View::row_major(self.rodata(tensor), tensor.ty().clone());
         self.views[value.index()] = Some(view.clone());
         Ok(view)
+    }
+
+    /// Says that a buffer of the workspace is needed now.
+    fn touch(&mut self, view: &View) {
+        if let Slot::Temp(t) = view.buffer.slot {
+            self.temps[t as usize].last = self.step;
+        }
     }
 
     /// The place of an operand.
@@ -426,6 +457,7 @@ impl<'a> Lowering<'a> {
             temps,
             state_bytes: self.state_bytes,
             workspace_bytes,
+            notes: self.notes,
         })
     }
 }

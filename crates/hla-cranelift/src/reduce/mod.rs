@@ -1,4 +1,4 @@
-//! Reductions along an axis.
+//! Reductions along an axis, and selection.
 //!
 //! The value is seen as [outer, axis, inner]. Where `inner` is larger than one, lanes lie along it
 //! and each sums in the order of the axis. Along the innermost axis itself four vectors of partial
@@ -7,6 +7,7 @@
 mod argmax;
 mod combine;
 mod kernel;
+mod threshold;
 
 use hla_ir::{Diagnostic, Layout, Node, Op};
 
@@ -22,6 +23,9 @@ struct Extents {
 
 /// Adds the kernel of a reduction.
 pub(crate) fn lower(cx: &mut Lowering<'_>, node: &Node) -> Result<(), Diagnostic> {
+    if node.op == Op::Threshold {
+        return threshold::lower(cx, node);
+    }
     let input = cx.operand(node, 0)?;
     let result = cx.result(node, 0)?;
     if input.layout != Layout::RowMajor || result.layout != Layout::RowMajor {

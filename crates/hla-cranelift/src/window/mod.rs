@@ -1,9 +1,11 @@
 //! Pooling over windows of a rank-4 value.
 //!
-//! Row-major values have their channels in the lanes; planar ones are computed plane by plane.
+//! Row-major values have their channels in the lanes; planar ones are computed plane by plane; gradients have
+//! row-major values only.
 
 mod average;
 mod geometry;
+mod gradient;
 mod kernel;
 mod planar;
 
@@ -12,8 +14,11 @@ use hla_ir::{DType, Diagnostic, Node, Op};
 use crate::lower::Lowering;
 use geometry::Geometry;
 
-/// Adds the kernel of a pooling op.
+/// Adds the kernel of a pooling op or of its gradient.
 pub(crate) fn lower(cx: &mut Lowering<'_>, node: &Node) -> Result<(), Diagnostic> {
+    if matches!(node.op, Op::MaxPool2dGrad | Op::AvgPool2dGrad) {
+        return gradient::lower(cx, node);
+    }
     let input = cx.operand(node, 0)?;
     let result = cx.result(node, 0)?;
     let geometry = Geometry::new(node, &input, &result);

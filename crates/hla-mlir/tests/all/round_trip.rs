@@ -8,7 +8,6 @@ const EVERYTHING: Options = Options {
     opaque: true,
     names: true,
     special_floats: true,
-    training: true,
 };
 
 fn words() -> impl Strategy<Value = Vec<u32>> {

@@ -4,22 +4,26 @@
 //! input, writes `bytes()` of each output, and stays inside the state and the workspace whose sizes
 //! it was compiled with (and, for reading, the [`SLACK`](crate::kernel::SLACK) after them, which
 //! those sizes include); [`JitProgram::run`] checks the inputs against the signature and allocates
-//! the rest itself.
+//! the rest itself. A step's output that updates an argument is written where the argument is read.
 #![allow(unsafe_code)]
+
+mod step;
 
 use std::borrow::Cow;
 use std::mem::ManuallyDrop;
 
 use cranelift_jit::{ArenaMemoryProvider, JITBuilder, JITModule};
 use cranelift_module::default_libcall_names;
-use hla_ir::{Diagnostic, Function, Location, Tensor};
+use hla_ir::{Diagnostic, Function, Location, Tensor, TensorType};
 use hla_runtime::{Buffer, Executable, Signature, ThreadPool};
 
 use crate::codegen;
-use crate::lower;
+use crate::lower::{self, Program};
 use crate::options::CodegenOptions;
 use crate::report::CompileReport;
 use crate::target::Target;
+
+pub use step::{StepJit, jit_step, jit_step_for};
 
 /// Address space for the code of one program; constants come on top. Only what is used becomes
 /// memory.
@@ -53,7 +57,18 @@ pub fn jit_for(
     target: &Target,
     options: &CodegenOptions,
 ) -> Result<JitProgram, Diagnostic> {
-    let failed = |what: String| Diagnostic::error(Location::unknown(), what);
+    check_target(target)?;
+    let signature = Signature::of(function)?;
+    let program = lower::lower(function, target, options)?;
+    load(signature, &program, target, options)
+}
+
+fn failed(what: String) -> Diagnostic {
+    Diagnostic::error(Location::unknown(), what)
+}
+
+/// Refuses code that this machine cannot run.
+fn check_target(target: &Target) -> Result<(), Diagnostic> {
     let host = Target::native()?;
     if let Some(missing) = target.features().find(|f| !host.has(f)) {
         return Err(failed(format!("this machine lacks the feature {missing}")));
@@ -64,16 +79,24 @@ pub fn jit_for(
             target.triple()
         )));
     }
-    let signature = Signature::of(function)?;
-    let program = lower::lower(function, target, options)?;
+    Ok(())
+}
+
+/// Generates the code of a program, and initialises its state.
+fn load(
+    signature: Signature,
+    program: &Program,
+    target: &Target,
+    options: &CodegenOptions,
+) -> Result<JitProgram, Diagnostic> {
     let mut builder = JITBuilder::with_isa(target.isa(false, true)?, default_libcall_names());
     let constants: usize = program.rodata.iter().map(|t| t.ty().bytes() + 64).sum();
     let memory = ArenaMemoryProvider::new_with_size(CODE_SPACE + constants)
         .map_err(|e| failed(format!("no memory for generated code: {e}")))?;
     builder.memory_provider(Box::new(memory));
     let mut module = JITModule::new(builder);
-    let functions = codegen::generate(&mut module, &program, target, options.text)?;
-    let call = codegen::generate_trampoline(&mut module, &program, functions.run)?;
+    let functions = codegen::generate(&mut module, program, target, options.text)?;
+    let call = codegen::generate_trampoline(&mut module, program, functions.run)?;
     module
         .finalize_definitions()
         .map_err(|e| failed(format!("the generated code could not be placed: {e}")))?;
@@ -95,7 +118,7 @@ pub fn jit_for(
         signature,
         state,
         workspace_bytes: program.workspace_bytes as usize,
-        report: CompileReport::new(&program, target, functions.kernels, functions.init_kernels),
+        report: CompileReport::new(program, target, functions.kernels, functions.init_kernels),
     })
 }
 
@@ -132,7 +155,6 @@ impl JitProgram {
         workspace: &mut Buffer,
         pool: Option<&ThreadPool>,
     ) -> Result<Vec<Tensor>, Diagnostic> {
-        let failed = |what: String| Diagnostic::error(Location::unknown(), what);
         self.signature.check(inputs)?;
         if workspace.len() < self.workspace_bytes {
             return Err(failed(format!(
@@ -144,38 +166,63 @@ impl JitProgram {
         let inputs: Vec<Cow<'_, [u8]>> = inputs.iter().map(Tensor::to_bytes).collect();
         let mut outputs = Vec::with_capacity(self.signature.outputs.len());
         for slot in &self.signature.outputs {
-            let mut bytes: Vec<u8> = Vec::new();
-            bytes
-                .try_reserve_exact(slot.ty.bytes())
-                .map_err(|_| failed(format!("there is no memory for a result of {}", slot.ty)))?;
-            bytes.resize(slot.ty.bytes(), 0);
-            outputs.push(bytes);
+            outputs.push(bytes_for(&slot.ty)?);
         }
-        let parallel = pool.map(ThreadPool::as_c);
-        let mut args: Vec<*mut u8> = vec![self.state.as_ptr().cast_mut()];
-        args.extend(inputs.iter().map(|i| i.as_ptr().cast_mut()));
-        args.extend(outputs.iter_mut().map(Vec::as_mut_ptr));
-        args.push(workspace.as_mut_ptr());
-        args.push(match &parallel {
-            Some(c) => std::ptr::from_ref(c).cast_mut().cast(),
-            None => std::ptr::null_mut(),
-        });
-        // SAFETY: the table holds the arguments of `NAME_run` in order; inputs have the types of
-        // the signature and are not written; outputs and workspace are large enough and borrowed
-        // mutably; the pool outlives the call.
-        let status = unsafe { (self.call)(args.as_ptr()) };
-        if status != 0 {
-            return Err(
-                failed("a gather was asked for an index out of range".to_owned())
-                    .help("indices must be at least 0 and less than the extent of the values"),
-            );
-        }
+        let tensors = inputs
+            .iter()
+            .map(|i| i.as_ptr().cast_mut())
+            .chain(outputs.iter_mut().map(Vec::as_mut_ptr));
+        // SAFETY: inputs have the types of the signature and are not written; outputs and workspace
+        // are large enough and borrowed mutably.
+        unsafe { self.call(tensors, workspace.as_mut_ptr(), pool)? };
         outputs
             .into_iter()
             .zip(&self.signature.outputs)
             .map(|(bytes, slot)| Tensor::from_bytes(slot.ty.clone(), bytes).map_err(failed))
             .collect()
     }
+
+    /// Calls the code.
+    ///
+    /// # Safety
+    /// `tensors` are the addresses of the inputs and outputs in order, each with the bytes of its
+    /// type; no output overlaps another tensor, unless the program was lowered so; the workspace has
+    /// `workspace_bytes`. Nobody else uses the outputs and the workspace meanwhile.
+    unsafe fn call(
+        &self,
+        tensors: impl Iterator<Item = *mut u8>,
+        workspace: *mut u8,
+        pool: Option<&ThreadPool>,
+    ) -> Result<(), Diagnostic> {
+        let parallel = pool.map(ThreadPool::as_c);
+        let mut args: Vec<*mut u8> = vec![self.state.as_ptr().cast_mut()];
+        args.extend(tensors);
+        args.push(workspace);
+        args.push(match &parallel {
+            Some(c) => std::ptr::from_ref(c).cast_mut().cast(),
+            None => std::ptr::null_mut(),
+        });
+        // SAFETY: the table holds the arguments of `NAME_run` in order, as the caller promises; the
+        // pool outlives the call.
+        let status = unsafe { (self.call)(args.as_ptr()) };
+        if status != 0 {
+            return Err(failed(
+                "a gather or scatter was asked for an index out of range".to_owned(),
+            )
+            .help("indices must be at least 0 and less than the extent of the values"));
+        }
+        Ok(())
+    }
+}
+
+/// Zeroed bytes for a result.
+fn bytes_for(ty: &TensorType) -> Result<Vec<u8>, Diagnostic> {
+    let mut bytes: Vec<u8> = Vec::new();
+    bytes
+        .try_reserve_exact(ty.bytes())
+        .map_err(|_| failed(format!("there is no memory for a result of {ty}")))?;
+    bytes.resize(ty.bytes(), 0);
+    Ok(bytes)
 }
 
 impl Executable for JitProgram {

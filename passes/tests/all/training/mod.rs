@@ -1,4 +1,0 @@
-//! Tests of the passes that make a training of a model.
-
-mod build;
-mod model;
