@@ -9,9 +9,13 @@ mod common;
 mod decompose;
 #[path = "all/errors.rs"]
 mod errors;
+#[path = "all/fixtures.rs"]
+mod fixtures;
 #[path = "all/suite.rs"]
 mod suite;
 #[path = "all/ternary.rs"]
 mod ternary;
+#[path = "all/training.rs"]
+mod training;
 #[path = "all/wide.rs"]
 mod wide;
