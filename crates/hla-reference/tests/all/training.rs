@@ -40,7 +40,7 @@ fn columns_get_unit_length() {
     // √(25 + 11) = 6; zeros stay zeros; √(169 + 11) = √180.
     let unit = run(
         Op::Normalize,
-        &[weight.clone()],
+        std::slice::from_ref(&weight),
         axis(0).with("epsilon", 11.0f32),
     );
     let root = 180f32.sqrt();
@@ -130,7 +130,10 @@ fn gradients_pass_beside_values() {
         none(),
     );
     assert!(Tolerance::Exact.check(&value, &out).is_ok());
-    assert_eq!(run(Op::StopGradient, &[latent.clone()], none()), latent);
+    assert_eq!(
+        run(Op::StopGradient, std::slice::from_ref(&latent), none()),
+        latent
+    );
 }
 
 #[test]
