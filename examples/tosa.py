@@ -106,12 +106,18 @@ class Function:
         attributes = f"kernel = {ints([kernel] * 2)}, stride = {ints([stride] * 2)}, pad = {ints(pad)}"
         return self.emit(name, "max_pool2d", [x.name], attributes, [tensor(x.shape)], shape)
 
-    def global_avg_pool(self, name, x):
+    def avg_pool2d(self, name, x, kernel, stride):
+        """`kernel` is one extent or two."""
         n, h, w, c = x.shape
+        kh, kw = [kernel] * 2 if isinstance(kernel, int) else kernel
         zero = self.zero_point()
-        attributes = f"kernel = {ints([h, w])}, stride = {ints([1, 1])}, pad = {ints([0] * 4)}, acc_type = f32"
+        shape = (n, self.extent(h, kh, stride, (0, 0)), self.extent(w, kw, stride, (0, 0)), c)
+        attributes = f"kernel = {ints([kh, kw])}, stride = {ints([stride] * 2)}, pad = {ints([0] * 4)}, acc_type = f32"
         types = [tensor(x.shape), tensor([1]), tensor([1])]
-        return self.emit(name, "avg_pool2d", [x.name, zero, zero], attributes, types, (n, 1, 1, c))
+        return self.emit(name, "avg_pool2d", [x.name, zero, zero], attributes, types, shape)
+
+    def global_avg_pool(self, name, x):
+        return self.avg_pool2d(name, x, kernel=x.shape[1:3], stride=1)
 
     def add(self, name, x, y):
         return self.emit(name, "add", [x.name, y.name], "", [tensor(x.shape), tensor(y.shape)], x.shape)

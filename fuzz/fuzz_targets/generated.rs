@@ -11,6 +11,7 @@ fuzz_target!(|words: Vec<u32>| {
         opaque: words.len() % 5 == 0,
         names: words.len() % 2 == 0,
         special_floats: words.len() % 3 == 0,
+        training: words.len() % 7 == 0,
     };
     let text = testing::function(&words, options, 12).to_string();
     let model = hlac::Model::parse("fuzz.mlir", text.as_bytes(), &hlac::ModelOptions::default());

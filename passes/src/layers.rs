@@ -3,6 +3,8 @@
 use hla_ir::{DType, Function, Node, NodeId, Op, Tensor, ValueId};
 use ndarray::{Array2, ArrayView2, Axis};
 
+use crate::selection::layer_name;
+
 /// A contraction with constant weights.
 pub(crate) struct Layer<'a> {
     /// The contraction.
@@ -49,13 +51,7 @@ pub(crate) fn layers(function: &Function) -> Vec<Layer<'_>> {
             .str("hla.param")
             .or(constant.location.name.as_deref())
             .map(str::to_owned);
-        let stem = weight_name
-            .as_deref()
-            .map(|n| n.strip_suffix(".weight").unwrap_or(n).to_owned());
-        let short = node.name().rsplit('.').next().unwrap_or_default();
-        let name = (node.location.name.as_deref().map(str::to_owned))
-            .or(stem)
-            .unwrap_or_else(|| format!("{short}_{}", layers.len()));
+        let name = layer_name(node, weight_name.as_deref(), layers.len());
         layers.push(Layer {
             node: id,
             name,

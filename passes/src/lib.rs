@@ -20,6 +20,7 @@ pub mod report;
 
 mod layers;
 mod limits;
+mod selection;
 
 pub mod autodiff;
 pub mod canonicalize;
@@ -28,10 +29,17 @@ pub mod eliminate_multiplies;
 pub mod fold_constants;
 pub mod freeze;
 pub mod fuse;
+pub mod hyperspherical;
+pub mod loss;
+pub mod loss_aware;
 pub mod pack;
 pub mod plan_layout;
 pub mod quantize_activations;
+pub mod sgd;
+pub mod ste;
 pub mod ternarize;
+pub mod train_mode;
+pub mod training;
 
 pub use calibration::{Calibration, calibrate};
 pub use compile::{Activations, CompileOptions, inference_pipeline};

@@ -29,7 +29,6 @@ impl PassInfo {
 }
 
 static REGISTRY: &[PassInfo] = &[
-    crate::autodiff::PASS,
     crate::freeze::PASS,
     crate::fold_constants::PASS,
     crate::canonicalize::PASS,
@@ -40,9 +39,19 @@ static REGISTRY: &[PassInfo] = &[
     crate::fuse::PASS,
     crate::pack::PASS,
     crate::plan_layout::PASS,
+    crate::train_mode::PASS,
+    crate::hyperspherical::PASS,
+    crate::ste::PASS,
+    crate::loss::PASS,
+    crate::loss_aware::PASS,
+    crate::autodiff::PASS,
+    crate::sgd::PASS,
+    crate::training::steps::FINETUNE_STEP,
+    crate::training::steps::TERNARY_STEP,
+    crate::training::steps::EVALUATE,
 ];
 
-/// All passes, in the order in which a compilation runs them.
+/// All passes: those of a compilation in its order, then those of training.
 pub fn registry() -> &'static [PassInfo] {
     REGISTRY
 }

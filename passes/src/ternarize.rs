@@ -17,9 +17,10 @@ use hla_quant::{similarity, threshold};
 
 use crate::layers::{Layer, layers};
 use crate::limits;
-use crate::options::{OptionInfo, OptionKind, Options, did_you_mean};
+use crate::options::{OptionInfo, OptionKind, Options};
 use crate::registry::PassInfo;
 use crate::report::Report;
+use crate::selection::{self, Candidate};
 
 /// The pass.
 pub const PASS: PassInfo = PassInfo {
@@ -50,18 +51,8 @@ pub const PASS: PassInfo = PassInfo {
             default: "norm",
             help: "α: ‖w_j‖/√nnz (Eq. 5 on the sphere), TWN's mean over a layer, or least squares for each channel",
         },
-        OptionInfo {
-            name: "skip",
-            kind: OptionKind::List,
-            default: "auto",
-            help: "layers that stay float, by name or number from 0; auto means the first convolution and the last layer",
-        },
-        OptionInfo {
-            name: "quantize-all",
-            kind: OptionKind::Flag,
-            default: "false",
-            help: "make the first convolution and the last layer ternary too",
-        },
+        selection::SKIP,
+        selection::QUANTIZE_ALL,
     ],
     run,
 };
@@ -90,53 +81,14 @@ fn skipped(
     layers: &[Layer<'_>],
     options: &Options,
 ) -> Result<BTreeMap<usize, &'static str>, Diagnostic> {
-    let mut reasons = BTreeMap::new();
-    for entry in options.list("skip") {
-        if entry == "auto" {
-            if !options.flag("quantize-all") {
-                let first = function
-                    .iter_nodes()
-                    .find(|(_, n)| {
-                        matches!(n.op, Op::Conv2d | Op::DepthwiseConv2d | Op::TransposeConv2d)
-                    })
-                    .and_then(|(id, _)| layers.iter().position(|l| l.node == id));
-                reasons.extend(first.map(|i| (i, "first convolution")));
-                if let Some(last) = layers.len().checked_sub(1) {
-                    reasons.entry(last).or_insert("last layer");
-                }
-            }
-            continue;
-        }
-        if entry == "none" {
-            continue;
-        }
-        let named = |l: &Layer<'_>| l.name == *entry || l.weight_name.as_ref() == Some(entry);
-        let hits: Vec<usize> = (0..layers.len()).filter(|&i| named(&layers[i])).collect();
-        reasons.extend(hits.iter().map(|&i| (i, "skip list")));
-        if let Ok(number) = entry.parse::<usize>()
-            && hits.is_empty()
-            && number < layers.len()
-        {
-            reasons.insert(number, "skip list");
-        } else if hits.is_empty() {
-            let names: Vec<&str> = layers.iter().map(|l| l.name.as_str()).collect();
-            return Err(Diagnostic::error(
-                function.location.clone(),
-                format!(
-                    "the skip list of hla-ternarize names '{entry}', but no layer is called so"
-                ),
-            )
-            .help(match did_you_mean(entry, names.iter().copied()) {
-                Some(close) => format!("did you mean '{close}'?"),
-                None => format!(
-                    "the layers are {} (0 to {})",
-                    names.join(", "),
-                    names.len().max(1) - 1
-                ),
-            }));
-        }
-    }
-    Ok(reasons)
+    let candidates: Vec<Candidate<'_>> = (layers.iter())
+        .map(|l| Candidate {
+            node: l.node,
+            name: &l.name,
+            weight: l.weight_name.as_deref(),
+        })
+        .collect();
+    selection::skipped(function, PASS.name, &candidates, options)
 }
 
 /// What becomes of a layer.

@@ -3,65 +3,110 @@
 use crate::graph::{Function, Node};
 use crate::ops::Op;
 
-/// Scalar multiplications and divisions that one execution of a node takes by its definition.
-///
-/// A contraction takes one for each product of an input and a weight; a ternary contraction none
-/// for its sum, and one for each scale it applies to a result. Mathematical functions count one for
-/// each element, whatever their expansion.
+/// An op applied to operands, as far as its cost depends on it.
+pub struct Applied<'a> {
+    /// The op.
+    pub op: Op,
+    /// Extents of the operands.
+    pub operands: &'a [&'a [usize]],
+    /// Extents of the first result.
+    pub result: &'a [usize],
+    /// Multiplications for each element of the result where attributes or constants decide on them:
+    /// of a ternary contraction one for its scale unless that is 1 everywhere, one for a residual
+    /// that is scaled; of `hla.sgd_update` one for each of its terms.
+    pub varying: u64,
+}
+
+impl Applied<'_> {
+    /// Scalar multiplications and divisions that one execution takes by the op's definition.
+    ///
+    /// A contraction takes one for each product of an input and a weight, its gradients as many; a
+    /// ternary contraction none for its sum. Mathematical functions count one for each element,
+    /// whatever their expansion, and so does a ternarization.
+    pub fn multiplications(&self) -> u64 {
+        let elements = |dims: &[usize]| {
+            let dims = dims.iter().map(|&d| d as u64);
+            dims.fold(1, u64::saturating_mul)
+        };
+        let out = elements(self.result);
+        let operand = |i: usize| self.operands.get(i).copied().unwrap_or_default();
+        let part = |i: usize, range: std::ops::Range<usize>| {
+            elements(operand(i).get(range).unwrap_or_default())
+        };
+        match self.op {
+            Op::Conv2d => out.saturating_mul(part(1, 1..4)),
+            Op::DepthwiseConv2d => out.saturating_mul(part(1, 0..2)),
+            Op::TransposeConv2d => elements(operand(0)).saturating_mul(part(1, 0..3)),
+            Op::MatMul => out.saturating_mul(part(0, 2..3)),
+            Op::Conv2dInputGrad => elements(operand(0)).saturating_mul(part(1, 1..4)),
+            Op::DepthwiseConv2dInputGrad => elements(operand(0)).saturating_mul(part(1, 0..2)),
+            Op::Conv2dWeightGrad => {
+                let taps = self.result.get(1..).map_or(0, elements);
+                elements(operand(1)).saturating_mul(taps)
+            }
+            Op::DepthwiseConv2dWeightGrad => {
+                let taps = self.result.get(..2).map_or(0, elements);
+                elements(operand(1)).saturating_mul(taps)
+            }
+            Op::TernaryConv2d | Op::TernaryMatMul | Op::SgdUpdate => {
+                out.saturating_mul(self.varying)
+            }
+            Op::Mul
+            | Op::Pow
+            | Op::Reciprocal
+            | Op::Rsqrt
+            | Op::Exp
+            | Op::Log
+            | Op::Tanh
+            | Op::Sigmoid
+            | Op::Erf
+            | Op::Quantize
+            | Op::Dequantize
+            | Op::DynamicQuantize
+            | Op::AvgPool2d
+            | Op::Ternarize
+            | Op::SteTernarize => out,
+            // Squares, then scaled.
+            Op::Normalize | Op::BatchNorm => out.saturating_mul(2),
+            Op::ReduceProduct | Op::LossAware | Op::SoftmaxCrossEntropy | Op::AvgPool2dGrad => {
+                elements(operand(0))
+            }
+            _ => 0,
+        }
+    }
+}
+
+/// Multiplications of a node: [`Applied::multiplications`].
 pub fn multiplications(function: &Function, node: &Node) -> u64 {
-    let elements = |value| {
-        function
-            .ty(value)
-            .tensor()
-            .map_or(0, |t| t.elements() as u64)
-    };
-    let shape = |i: usize| {
-        function
-            .ty(node.operands[i])
-            .tensor()
-            .map(|t| t.shape.clone())
-            .unwrap_or_default()
-    };
-    let product = |dims: &[usize]| dims.iter().map(|&d| d as u64).product::<u64>();
-    let Some(&result) = node.results.first() else {
+    let shape = |&value| function.ty(value).tensor().map(|t| &t.shape[..]);
+    let operands: Vec<&[usize]> = node.operands.iter().filter_map(shape).collect();
+    let Some(result) = node.results.first().and_then(shape) else {
         return 0;
     };
-    let out = elements(result);
-    match node.op {
-        Op::Conv2d => out.saturating_mul(product(&shape(1)[1..])),
-        Op::DepthwiseConv2d => out.saturating_mul(product(&shape(1)[..2])),
-        Op::TransposeConv2d => elements(node.operands[0]).saturating_mul(product(&shape(1)[..3])),
-        Op::MatMul => out.saturating_mul(shape(0)[2] as u64),
+    let varying = match node.op {
         Op::TernaryConv2d | Op::TernaryMatMul => {
-            let unit = |i: usize| {
+            let unit = node.operands.get(2).is_some_and(|&scale| {
                 function
-                    .constant_value(node.operands[i])
+                    .constant_value(scale)
                     .is_some_and(|t| t.splat_value() == Some(1.0))
-            };
-            let scale = if unit(2) { 0 } else { out };
-            let residual = match node.operands.get(4) {
-                Some(_) if node.attrs.f32("residual_scale") != Some(1.0) => out,
-                _ => 0,
-            };
-            scale + residual
+            });
+            let scaled = node.operands.len() == 5 && node.attrs.f32("residual_scale") != Some(1.0);
+            u64::from(!unit) + u64::from(scaled)
         }
-        Op::Mul
-        | Op::Pow
-        | Op::Reciprocal
-        | Op::Rsqrt
-        | Op::Exp
-        | Op::Log
-        | Op::Tanh
-        | Op::Sigmoid
-        | Op::Erf
-        | Op::Quantize
-        | Op::Dequantize
-        | Op::DynamicQuantize
-        | Op::AvgPool2d
-        | Op::Ternarize => out,
-        Op::ReduceProduct => elements(node.operands[0]),
+        Op::SgdUpdate => {
+            let decays = node.attrs.f32("weight_decay") != Some(0.0);
+            let ahead = node.attrs.bool("nesterov") == Some(true);
+            2 + u64::from(decays) + u64::from(ahead)
+        }
         _ => 0,
+    };
+    Applied {
+        op: node.op,
+        operands: &operands,
+        result,
+        varying,
     }
+    .multiplications()
 }
 
 /// Multiplications of a whole function, constants' own computation included.

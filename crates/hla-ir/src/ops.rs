@@ -134,6 +134,12 @@ impl Op {
         &OPS[self as usize]
     }
 
+    /// Whether only training has this op, not inference: `hla.normalize` and all that are declared
+    /// after it.
+    pub fn is_training(self) -> bool {
+        (Op::Normalize..Op::Opaque).contains(&self)
+    }
+
     /// The op with this full MLIR name.
     pub fn from_name(name: &str) -> Option<Op> {
         OPS.iter()

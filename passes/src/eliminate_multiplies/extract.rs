@@ -13,6 +13,7 @@ use std::collections::HashMap;
 
 use egg::Id;
 use hla_ir::Op;
+use hla_ir::cost::Applied;
 
 use super::language::{Apply, Expr, Graph, Head, constant, tensor_type};
 
@@ -282,34 +283,24 @@ fn taps(graph: &Graph, expr: &Expr, apply: Apply) -> u64 {
 
 /// What [`hla_ir::cost::multiplications`] says of a node, for an expression.
 fn multiplications(graph: &Graph, expr: &Expr, apply: Apply) -> u64 {
-    let out = elements(&result_shape(graph, apply));
-    let shape = |i| shape(graph, expr, i);
-    match apply.op {
-        Op::Conv2d => out.saturating_mul(elements(&shape(1)[1..])),
-        Op::DepthwiseConv2d => out.saturating_mul(elements(&shape(1)[..2])),
-        Op::TransposeConv2d => elements(&shape(0)).saturating_mul(elements(&shape(1)[..3])),
-        Op::MatMul => out.saturating_mul(shape(0)[2] as u64),
+    let varying = match apply.op {
         Op::TernaryConv2d | Op::TernaryMatMul => {
             let unit = constant(graph, expr.children[2]).is_some_and(|s| s.all(|v| v == 1.0));
             let params = graph.analysis.constants.get(apply.params);
-            let residual = expr.children.len() == 5 && params.values.get(2) != Some(&1.0);
-            (u64::from(!unit) + u64::from(residual)).saturating_mul(out)
+            let scaled = expr.children.len() == 5 && params.values.get(2) != Some(&1.0);
+            u64::from(!unit) + u64::from(scaled)
         }
-        Op::Mul
-        | Op::Pow
-        | Op::Reciprocal
-        | Op::Rsqrt
-        | Op::Exp
-        | Op::Log
-        | Op::Tanh
-        | Op::Sigmoid
-        | Op::Erf
-        | Op::Quantize
-        | Op::Dequantize
-        | Op::DynamicQuantize
-        | Op::AvgPool2d
-        | Op::Ternarize => out,
-        Op::ReduceProduct => elements(&shape(0)),
         _ => 0,
+    };
+    let operands: Vec<Vec<usize>> = (0..expr.children.len())
+        .map(|i| shape(graph, expr, i))
+        .collect();
+    let operands: Vec<&[usize]> = operands.iter().map(Vec::as_slice).collect();
+    Applied {
+        op: apply.op,
+        operands: &operands,
+        result: &result_shape(graph, apply),
+        varying,
     }
+    .multiplications()
 }

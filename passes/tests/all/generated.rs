@@ -52,7 +52,7 @@ proptest! {
     /// The verifier runs after each pass; an error must say something, and nothing may panic.
     #[test]
     fn no_pass_panics(words in proptest::collection::vec(any::<u32>(), 0..200), names in any::<bool>()) {
-        let options = Options { opaque: true, names, special_floats: true };
+        let options = Options { opaque: true, names, special_floats: true, training: true };
         let f = function(&words, options, 14);
         let ternary = "hla-ternarize{quantize-all scope=global}";
         for pass in hla_passes::registry().iter().map(|p| p.name).chain([

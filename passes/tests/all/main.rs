@@ -19,3 +19,4 @@ mod pack;
 mod plan_layout;
 mod quantize_activations;
 mod ternarize;
+mod training;

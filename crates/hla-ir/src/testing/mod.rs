@@ -3,11 +3,12 @@
 //! function, so a property-test library shrinks it well.
 
 mod ops;
+mod training;
 
 use crate::attr::{Attr, Attrs};
 use crate::diagnostic::Location;
 use crate::graph::{Arg, Function, Module, ValueId};
-use crate::ops::OPS;
+use crate::ops::{OPS, Op};
 use crate::tensor::Tensor;
 use crate::types::{DType, TensorType, Type};
 
@@ -20,6 +21,8 @@ pub struct Options {
     pub names: bool,
     /// Floats of any bits; without them small numbers.
     pub special_floats: bool,
+    /// Ops of training, which only a backend that trains has.
+    pub training: bool,
 }
 
 /// Element types of generated values. `index` is no element type of TOSA's tensors.
@@ -110,17 +113,26 @@ impl Maker<'_> {
         if self.options.names {
             self.function.attrs = self.discardable();
         }
+        let all = OPS.iter().map(|def| def.op);
+        let known: Vec<Op> = all
+            .filter(|op| self.options.training || !op.is_training())
+            .collect();
         for _ in 0..self.below(nodes + 1) {
             if self.words.len() == 0 {
                 break;
             }
-            let op = OPS[self.below(OPS.len())].op;
+            let op = self.pick(&known);
             self.node(op);
         }
-        for _ in 0..1 + self.below(3) {
+        for i in 0..1 + self.below(3) {
             let all = self.function.values.len();
             let result = ValueId(self.below(all) as u32);
             self.function.results.push(result);
+            if self.options.names {
+                for (name, value) in self.discardable().iter() {
+                    self.function.set_result_attr(i, name, value.clone());
+                }
+            }
         }
     }
 
@@ -288,6 +300,7 @@ mod tests {
                 opaque: true,
                 names: true,
                 special_floats: true,
+                training: true,
             };
             let module = module(&words, options);
             crate::verify::verify_module(&module).unwrap();
@@ -297,9 +310,7 @@ mod tests {
         }
         let missing: Vec<&str> = OPS
             .iter()
-            .filter(|d| {
-                !seen.contains(&d.op) && !(crate::Op::Normalize..crate::Op::Opaque).contains(&d.op)
-            })
+            .filter(|d| !seen.contains(&d.op))
             .map(|d| d.name)
             .collect();
         assert!(missing.is_empty(), "never generated: {missing:?}");

@@ -20,6 +20,10 @@ impl Maker<'_> {
         let mut operands = Vec::new();
         match op {
             Op::Opaque => return self.opaque(),
+            op if op.is_training() => match self.training(op, &mut attrs) {
+                Some(values) => operands = values,
+                None => return,
+            },
             Op::Const => {
                 let ty = self.ty();
                 attrs.set("values", self.tensor(&ty));
@@ -306,8 +310,16 @@ impl Maker<'_> {
         attrs.set("axis", self.below(rank) as i64);
     }
 
-    /// Pad, stride and dilation whose windows cover an NHWC input exactly.
-    fn windows(&mut self, attrs: &mut Attrs, shape: &[usize], kernel: [usize; 2], dilate: bool) {
+    /// Pad, stride and dilation whose windows cover an NHWC input exactly; gives the number of
+    /// windows along height and width.
+    pub(super) fn windows(
+        &mut self,
+        attrs: &mut Attrs,
+        shape: &[usize],
+        kernel: [usize; 2],
+        dilate: bool,
+    ) -> [usize; 2] {
+        let mut count = [0; 2];
         let mut pad = Vec::new();
         let mut strides = Vec::new();
         let mut dilations = Vec::new();
@@ -321,6 +333,7 @@ impl Maker<'_> {
             {
                 after += 1;
             }
+            count[i] = (shape[1 + i] + before + after - reach) / stride + 1;
             pad.extend([before as i64, after as i64]);
             strides.push(stride as i64);
             dilations.push(dilation as i64);
@@ -328,6 +341,7 @@ impl Maker<'_> {
         attrs.set("pad", pad);
         attrs.set("stride", strides);
         attrs.set("dilation", dilations);
+        count
     }
 
     /// Drops attributes that the op does not declare.

@@ -114,6 +114,42 @@ fn ternary_sums_are_free() {
 }
 
 #[test]
+fn gradients_count_as_many_products_as_their_convolution() {
+    // 2·2·4 elements of the gradient, 3·3·5 products each.
+    let input = window().with("input_shape", vec![1, 4, 4, 5]);
+    let operands = ["1x2x2x4xf32", "4x3x3x5xf32"];
+    assert_eq!(of(Op::Conv2dInputGrad, &operands, input.clone()), 16 * 45);
+    let kernel = window().with("kernel", vec![3, 3]);
+    let operands = ["1x4x4x5xf32", "1x2x2x4xf32"];
+    assert_eq!(of(Op::Conv2dWeightGrad, &operands, kernel.clone()), 16 * 45);
+    // 2·2·10 elements of the gradient, 3·3 products each.
+    let operands = ["1x2x2x10xf32", "3x3x5x2xf32"];
+    assert_eq!(of(Op::DepthwiseConv2dInputGrad, &operands, input), 40 * 9);
+    let operands = ["1x4x4x5xf32", "1x2x2x10xf32"];
+    assert_eq!(of(Op::DepthwiseConv2dWeightGrad, &operands, kernel), 40 * 9);
+}
+
+#[test]
+fn ops_of_training_count_by_their_equations() {
+    assert_eq!(of(Op::Normalize, &["3x5xf32"], none()), 2 * 15);
+    assert_eq!(of(Op::SteTernarize, &["3x5xf32", "1xf32"], none()), 15);
+    assert_eq!(of(Op::LossAware, &["3x5xf32", "1xf32"], none()), 15);
+    assert_eq!(of(Op::Threshold, &["3x5xf32", "1xf32"], none()), 0);
+    assert_eq!(
+        of(Op::SoftmaxCrossEntropy, &["3x5xf32", "3xi32"], none()),
+        15
+    );
+    assert_eq!(
+        of(Op::BatchNorm, &["3x5xf32", "1x5xf32", "1x5xf32"], none()),
+        2 * 15
+    );
+    let update = ["3x5xf32", "3x5xf32", "3x5xf32", "1xf32"];
+    assert_eq!(of(Op::SgdUpdate, &update, none()), 2 * 15);
+    let all = none().with("weight_decay", 0.1f32).with("nesterov", true);
+    assert_eq!(of(Op::SgdUpdate, &update, all), 4 * 15);
+}
+
+#[test]
 fn hostile_sizes_saturate() {
     let side = 1u64 << 20;
     let operands = [

@@ -8,6 +8,7 @@ const EVERYTHING: Options = Options {
     opaque: true,
     names: true,
     special_floats: true,
+    training: true,
 };
 
 fn words() -> impl Strategy<Value = Vec<u32>> {

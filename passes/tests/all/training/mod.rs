@@ -1,0 +1,4 @@
+//! Tests of the passes that make a training of a model.
+
+mod build;
+mod model;
