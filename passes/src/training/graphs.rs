@@ -80,11 +80,13 @@ fn built(
         .help("the first convolution and the last layer stay float unless quantize-all is set"));
     }
     let (sphere, ternarize) = alone(function, &layers, &options)?;
+    let has_sphere = steps::hyperspherical(&options)?.1.text("mode") != "off";
     let logits = function.results[loss::find_logits(function)?];
     let arg = &function.args[input];
     Ok(TrainingGraphs {
         state: state(function, &[&float_step, &finetune_step, &ternary_step]),
-        project: (options.text("sphere") == "project").then_some(sphere),
+        project: (options.text("sphere") == "project").then(|| sphere.clone()),
+        sphere: has_sphere.then_some(sphere),
         input: (
             arg.name.as_deref().unwrap_or("input").to_owned(),
             arg.ty.tensor().cloned().unwrap_or(TensorType::f32([])),

@@ -25,6 +25,9 @@ pub struct TrainingGraphs {
     /// weight. What it gives is what [`TrainingGraphs::evaluate_ternary`] computes with, so a model
     /// with these weights gives its accuracy.
     pub ternarize: Function,
+    /// Unless weights have no sphere: W of every layer of [`TrainingGraphs::layers`] as it is on the
+    /// sphere, as a result that updates the weight.
+    pub sphere: Option<Function>,
     /// With [`Sphere::Project`]: each weight of [`TrainingGraphs::layers`] on the sphere, as a result
     /// that updates it. A driver runs it once before stage 1 (or stage 2, without one).
     pub project: Option<Function>,
