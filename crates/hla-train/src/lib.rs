@@ -1,19 +1,33 @@
 //! Training: Algorithm 1 of *Hyperspherical Loss-Aware Ternary Quantization* (arXiv 2212.12649) on
 //! the programs of any backend. It links neither MLIR nor Cranelift.
 //!
-//! - [`data`] are data sets in files, mapped into memory; [`augment`] and [`shuffle`] change them
-//!   from epoch to epoch, from the numbers of [`random`];
+//! - [`trainer`] is the algorithm: stages, epochs, steps;
 //! - [`config`] is what a user chooses, and the phases that follow from it; [`schedule`] is how
 //!   learning rates and t go;
-//! - [`checkpoint`] is how a training that was killed goes on;
+//! - [`data`] are data sets in files, mapped into memory; [`augment`] and [`shuffle`] change them
+//!   from epoch to epoch, from the numbers of [`random`];
+//! - [`init`] is where the state begins, [`checkpoint`] how a training that was killed goes on,
+//!   `export` what comes out;
+//! - `program` and `layers` are graphs and weights as the trainer sees them, `evaluate` counts
+//!   right answers;
 //! - [`metrics`] are the records of a training, [`observer`] who is told.
 
 pub mod augment;
 pub mod checkpoint;
 pub mod config;
 pub mod data;
+mod evaluate;
+mod export;
+pub mod init;
+mod layers;
 pub mod metrics;
 pub mod observer;
+mod program;
 pub mod random;
 pub mod schedule;
 pub mod shuffle;
+pub mod trainer;
+
+pub use config::TrainConfig;
+pub use program::Compile;
+pub use trainer::{Outcome, Setup, Summary, Trainer};

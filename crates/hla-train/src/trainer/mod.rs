@@ -1,0 +1,330 @@
+//! Algorithm 1.
+//!
+//! - here: what a training is made of, and whether its parts fit together;
+//! - `run`: the phases, one after the other; `epoch`: steps, evaluation and checkpoint of an epoch;
+//! - `finite`: where numbers stopped being numbers.
+
+mod epoch;
+mod finite;
+mod run;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use hla_ir::{Diagnostic, Function, Location, Tensor, TensorType};
+use hla_passes::training::{LayerPlan, StateSpec, TrainingGraphs};
+use hla_runtime::{State, ThreadPool};
+use twox_hash::XxHash3_64;
+
+use crate::checkpoint::{self, Position};
+use crate::config::{Phase, TrainConfig};
+use crate::data::Dataset;
+use crate::evaluate::no_logits;
+use crate::metrics::{Evaluation, History, LayerRecord, Stage};
+use crate::program::{Compile, Program};
+use crate::{export, init};
+
+/// What a training starts from.
+pub struct Setup<'a> {
+    /// Its graphs; those of evaluation must give `logits`.
+    pub graphs: &'a TrainingGraphs,
+    /// What it learns from.
+    pub data: Dataset,
+    /// What it is evaluated on, after each epoch.
+    pub eval: Option<Dataset>,
+    /// Its course.
+    pub config: TrainConfig,
+    /// Where parameters begin; see [`init::state`].
+    pub weights: BTreeMap<String, Tensor>,
+    /// Threads.
+    pub pool: Option<&'a ThreadPool>,
+    /// The folder of its checkpoints.
+    pub checkpoints: Option<PathBuf>,
+    /// Whether to go on from the latest of them.
+    pub resume: bool,
+}
+
+/// How a training ended.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Outcome {
+    /// All its epochs are over.
+    Finished(Summary),
+    /// Its observer stopped it; so many epochs are over, of which the last is in the checkpoint.
+    Stopped {
+        /// Epochs of the whole training.
+        epochs: u64,
+    },
+}
+
+/// What came out of a training.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Summary {
+    /// The ternary network on the evaluation data.
+    pub ternary: Option<Evaluation>,
+    /// The same before the running statistics were estimated anew, if they were.
+    pub before_reestimation: Option<Evaluation>,
+    /// The layers that are ternary.
+    pub layers: Vec<LayerRecord>,
+    /// Epochs of the whole training.
+    pub epochs: u64,
+    /// Its steps.
+    pub steps: u64,
+    /// Time since this process began to train.
+    pub seconds: f64,
+}
+
+/// The compiled graphs; those that the plan has no use for are not compiled.
+struct Programs {
+    float_step: Option<Program>,
+    finetune_step: Option<Program>,
+    ternary_step: Option<Program>,
+    evaluate_float: Option<Program>,
+    evaluate: Option<Program>,
+    evaluate_ternary: Option<Program>,
+    ternarize: Program,
+    sphere: Option<Program>,
+    /// Whether weights are brought onto the sphere before they are trained there.
+    project: bool,
+}
+
+/// A training.
+pub struct Trainer<'a> {
+    specs: Vec<StateSpec>,
+    layers: Vec<LayerPlan>,
+    input: (String, TensorType),
+    programs: Programs,
+    data: Dataset,
+    counts: Vec<u64>,
+    eval: Option<Dataset>,
+    config: TrainConfig,
+    plan: Vec<Phase>,
+    pool: Option<&'a ThreadPool>,
+    checkpoints: Option<PathBuf>,
+    /// XXH3-64 of the text of the graphs.
+    graphs: u64,
+    state: State,
+    position: Position,
+    history: History,
+    /// What an observer is told first.
+    messages: Vec<Diagnostic>,
+}
+
+impl<'a> Trainer<'a> {
+    /// Checks that everything fits together, compiles the graphs, and makes the state or reads it
+    /// from the checkpoint.
+    ///
+    /// # Errors
+    /// Everything that is wrong with options and data at once; then what does not compile; then a
+    /// checkpoint that is damaged, of another model or of other options.
+    pub fn new(
+        setup: Setup<'a>,
+        compile: &mut Compile<'_>,
+    ) -> Result<Trainer<'a>, Vec<Diagnostic>> {
+        let Setup { graphs, config, .. } = &setup;
+        let counts = check(&setup)?;
+        let plan = config.plan();
+        let fingerprint = fingerprint(graphs);
+        let programs = Programs::compile(graphs, config, &plan, setup.eval.is_some(), compile)
+            .map_err(|e| vec![e])?;
+        let state = init::state(&graphs.state, &setup.weights, config.seed).map_err(|e| vec![e])?;
+        let mut trainer = Trainer {
+            specs: graphs.state.clone(),
+            layers: graphs.layers.clone(),
+            input: graphs.input.clone(),
+            programs,
+            data: setup.data,
+            counts,
+            eval: setup.eval,
+            config: setup.config,
+            plan,
+            pool: setup.pool,
+            checkpoints: setup.checkpoints,
+            graphs: fingerprint,
+            state,
+            position: Position::default(),
+            history: History::default(),
+            messages: Vec::new(),
+        };
+        trainer.restore(setup.resume).map_err(|e| vec![e])?;
+        Ok(trainer)
+    }
+
+    /// Goes on from a checkpoint, or sees that none is in the way.
+    fn restore(&mut self, resume: bool) -> Result<(), Diagnostic> {
+        let Some(folder) = &self.checkpoints else {
+            return Ok(());
+        };
+        let place = |path: &std::path::Path| Location::file(&*path.to_string_lossy(), 0, 0);
+        let path = match (checkpoint::find(folder), resume) {
+            (None, false) => return Ok(()),
+            (None, true) => {
+                self.messages.push(Diagnostic::warning(
+                    place(folder),
+                    "there is no checkpoint yet: the training starts from its beginning",
+                ));
+                return Ok(());
+            }
+            (Some(path), false) => {
+                return Err(Diagnostic::error(
+                    place(&path),
+                    "the folder holds the checkpoint of another training, which this one would overwrite",
+                )
+                .help("go on from it with --resume, remove it, or give another folder"));
+            }
+            (Some(path), true) => path,
+        };
+        let (record, state) = checkpoint::read(&path)?;
+        let refuse =
+            |message: String, help: &str| Err(Diagnostic::error(place(&path), message).help(help));
+        let differences = record.config.differences(&self.config);
+        if !differences.is_empty() {
+            return refuse(
+                format!(
+                    "the checkpoint is of a training with other options: {}",
+                    differences.join(", ")
+                ),
+                "go on with the same options, or begin again in another folder",
+            );
+        }
+        let same = self.state.len() == state.len()
+            && (self.state.names().zip(state.names()))
+                .all(|(mine, theirs)| mine == theirs && self.state.ty(mine) == state.ty(theirs));
+        if record.graphs != self.graphs || !same {
+            return refuse(
+                "the checkpoint is of another model, or of one that was compiled otherwise"
+                    .to_owned(),
+                "go on with the same model, options and hlac, or begin again in another folder",
+            );
+        }
+        self.state = state;
+        self.position = record.position;
+        self.history = record.history;
+        Ok(())
+    }
+
+    /// How often each class occurs in the training data.
+    pub fn class_counts(&self) -> &[u64] {
+        &self.counts
+    }
+
+    /// What was told so far, by this process or by those before it.
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// The state as it is now.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Where the training stands.
+    pub fn position(&self) -> &Position {
+        &self.position
+    }
+
+    /// The network as it is now, as the bytes of a safetensors file: layers that become ternary are
+    /// Ŵ, bit by bit what the ternary evaluation computes with, all other parameters are as they
+    /// are.
+    ///
+    /// # Errors
+    /// As the programs give them.
+    pub fn export(&mut self) -> Result<Vec<u8>, Diagnostic> {
+        let feed = self.sparsity_feed();
+        let ternary = self
+            .programs
+            .ternarize
+            .derive(&self.state, &feed, self.pool)?;
+        export::safetensors(
+            &self.specs,
+            &self.layers,
+            &self.state,
+            &ternary,
+            &self.config,
+        )
+    }
+}
+
+impl Programs {
+    fn compile(
+        graphs: &TrainingGraphs,
+        config: &TrainConfig,
+        plan: &[Phase],
+        evaluates: bool,
+        compile: &mut Compile<'_>,
+    ) -> Result<Programs, Diagnostic> {
+        let has = |stage| plan.iter().any(|p| p.stage == stage && p.epochs > 0);
+        let mut when = |needed: bool, function: &Function| match needed {
+            true => Program::new(function, compile).map(Some),
+            false => Ok(None),
+        };
+        let (float, finetune) = (has(Stage::Float), has(Stage::FineTune));
+        let ternary = has(Stage::Ternarize) || config.reestimate_batches > 0;
+        let programs = Programs {
+            float_step: when(float, &graphs.float_step)?,
+            finetune_step: when(finetune, &graphs.finetune_step)?,
+            ternary_step: when(ternary, &graphs.ternary_step)?,
+            evaluate_float: when(evaluates && float, &graphs.evaluate_float)?,
+            evaluate: when(evaluates && finetune, &graphs.evaluate)?,
+            evaluate_ternary: when(evaluates, &graphs.evaluate_ternary)?,
+            sphere: match &graphs.sphere {
+                Some(sphere) => when(true, sphere)?,
+                None => None,
+            },
+            ternarize: Program::new(&graphs.ternarize, compile)?,
+            project: graphs.project.is_some(),
+        };
+        let evaluations = [
+            &programs.evaluate_float,
+            &programs.evaluate,
+            &programs.evaluate_ternary,
+        ];
+        let complete = (evaluations.into_iter().flatten()).all(|p| p.gives("logits"));
+        complete.then_some(programs).ok_or_else(no_logits)
+    }
+}
+
+/// Checks options and data; gives the class counts of the training data.
+fn check(setup: &Setup<'_>) -> Result<Vec<u64>, Vec<Diagnostic>> {
+    let mut problems = Vec::new();
+    problems.extend(setup.config.check().err().into_iter().flatten());
+    let (_, input) = &setup.graphs.input;
+    let classes = setup.graphs.classes;
+    let batch = input.shape.first().copied().unwrap_or(1);
+    let counts = match setup.data.check(input, classes, batch) {
+        Ok(counts) => counts,
+        Err(errors) => {
+            problems.extend(errors);
+            Vec::new()
+        }
+    };
+    if let Some(eval) = &setup.eval
+        && let Err(errors) = eval.check(input, classes, 1)
+    {
+        problems.extend(errors);
+    }
+    if setup.config.augment.moves() && input.rank() != 4 {
+        problems.push(
+            Diagnostic::error(
+                Location::unknown(),
+                format!("only images can be moved, but the model takes {input}"),
+            )
+            .help("of augmentations only noise suits such data"),
+        );
+    }
+    match problems {
+        problems if problems.is_empty() => Ok(counts),
+        problems => Err(problems),
+    }
+}
+
+/// What tells one model and its graphs from another.
+fn fingerprint(graphs: &TrainingGraphs) -> u64 {
+    let steps = [
+        &graphs.float_step,
+        &graphs.finetune_step,
+        &graphs.ternary_step,
+        &graphs.ternarize,
+    ];
+    let text: String = steps.iter().map(ToString::to_string).collect();
+    XxHash3_64::oneshot(text.as_bytes())
+}
