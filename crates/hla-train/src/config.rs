@@ -53,7 +53,9 @@ pub struct TrainConfig {
     pub epochs_per_t: u32,
     /// λ, the weight of L_d.
     pub loss_aware_weight: f64,
-    /// λ of stage 2, if another.
+    /// λ at the end of stage 1, if another: it changes by the same factor from epoch to epoch.
+    pub last_loss_aware_weight: Option<f64>,
+    /// λ of stage 2, if another than at the beginning of stage 1.
     pub ternary_loss_aware_weight: Option<f64>,
     /// Epochs at t₂ after those of stage 1, with a λ of their own, so that the weights settle where
     /// their ternary values are.
@@ -66,6 +68,12 @@ pub struct TrainConfig {
     pub threshold_scope: Scope,
     /// Stage 2 begins with Δ̄ = T(this); none is Algorithm 1's t₂ + 0.1.
     pub threshold_start: Option<f64>,
+    /// The learning rate of Δ̄ as a multiple of that of the weights; 0 lets Δ̄ stay where it starts.
+    pub threshold_rate: f64,
+    /// Whether weights are brought to columns of length 1 before they are trained on the sphere. The
+    /// network stays as it is, but the steps on the sphere no longer depend on the lengths that
+    /// float training left: a gradient by v is one by w over ‖v‖.
+    pub unit_start: bool,
     /// t of a quantizer that takes T(t) in each step; none is t₂.
     pub step_sparsity: Option<f64>,
     /// How training images change.
@@ -98,12 +106,15 @@ impl Default for TrainConfig {
             t2_inclusive: false,
             epochs_per_t: 10,
             loss_aware_weight: 1.0,
+            last_loss_aware_weight: None,
             ternary_loss_aware_weight: None,
             settle_epochs: 0,
             settle_loss_aware_weight: 10.0,
             ternary_epochs: 200,
             threshold_scope: Scope::Layer,
             threshold_start: None,
+            threshold_rate: 1.0,
+            unit_start: true,
             step_sparsity: None,
             augment: Augment::default(),
             early_stop: None,
@@ -125,6 +136,8 @@ pub struct Phase {
     pub epochs: u32,
     /// λ.
     pub loss_aware_weight: f64,
+    /// Whether these are the epochs in which weights settle, with a λ of their own.
+    pub settles: bool,
     /// Epochs of its stage before it.
     pub before: u32,
 }
@@ -138,6 +151,7 @@ impl TrainConfig {
             t,
             epochs,
             loss_aware_weight,
+            settles: false,
             before,
         };
         let mut plan = Vec::new();
@@ -160,13 +174,16 @@ impl TrainConfig {
         }
         if self.settle_epochs > 0 {
             let lambda = self.settle_loss_aware_weight;
-            plan.push(phase(
-                Stage::FineTune,
-                Some(self.t2),
-                self.settle_epochs,
-                lambda,
-                before,
-            ));
+            plan.push(Phase {
+                settles: true,
+                ..phase(
+                    Stage::FineTune,
+                    Some(self.t2),
+                    self.settle_epochs,
+                    lambda,
+                    before,
+                )
+            });
         }
         let lambda = self
             .ternary_loss_aware_weight
@@ -196,6 +213,19 @@ impl TrainConfig {
             Stage::Ternarize => self.ternary_learning_rate,
         };
         own.unwrap_or(self.learning_rate)
+    }
+
+    /// λ in an epoch of a phase.
+    pub fn lambda(&self, phase: &Phase, epoch: u32) -> f64 {
+        let (Some(last), Stage::FineTune, false) =
+            (self.last_loss_aware_weight, phase.stage, phase.settles)
+        else {
+            return phase.loss_aware_weight;
+        };
+        let values = sparsities(self.t1, self.t2, self.t_step, self.t2_inclusive).len();
+        let epochs = (values as f64 * f64::from(self.epochs_per_t) - 1.0).max(1.0);
+        let part = f64::from(phase.before + epoch) / epochs;
+        self.loss_aware_weight * libm::pow(last / self.loss_aware_weight, part)
     }
 
     /// The learning rate in a phase when `time` epochs of it have passed. A schedule's clock starts
@@ -276,6 +306,23 @@ impl TrainConfig {
             if let Some(weight) = weight.filter(|w| !(w.is_finite() && *w >= 0.0)) {
                 refuse(name, &weight, "λ is 0 or more; the paper's is 1");
             }
+        }
+        if self
+            .last_loss_aware_weight
+            .is_some_and(|last| last * self.loss_aware_weight <= 0.0)
+        {
+            refuse(
+                "the weight of L_d",
+                &self.loss_aware_weight,
+                "only a λ above 0 can grow",
+            );
+        }
+        if !(0.0..=1e6).contains(&self.threshold_rate) {
+            refuse(
+                "the rate of the threshold",
+                &self.threshold_rate,
+                "it is a factor, such as 1",
+            );
         }
         match problems {
             problems if problems.is_empty() => Ok(()),
@@ -379,6 +426,29 @@ mod tests {
         };
         // 40 epochs in stage 1; the sixth phase begins after 20.
         near(cosine.rate(&plan[5], &plan, 0.0), 0.1);
+    }
+
+    #[test]
+    fn lambda_grows_by_a_factor() {
+        let config = TrainConfig {
+            t1: 0.5,
+            epochs_per_t: 2,
+            t_step: 0.1,
+            last_loss_aware_weight: Some(8.0),
+            settle_epochs: 1,
+            ..TrainConfig::default()
+        };
+        // Four epochs: 1, 2, 4, 8; then settling and stage 2.
+        let plan = config.plan();
+        let lambdas: Vec<f64> = plan[..2]
+            .iter()
+            .flat_map(|p| (0..2).map(|e| config.lambda(p, e)))
+            .collect();
+        for (lambda, expected) in lambdas.iter().zip([1.0, 2.0, 4.0, 8.0]) {
+            assert!((lambda - expected).abs() < 1e-12, "{lambdas:?}");
+        }
+        assert_eq!(config.lambda(&plan[2], 0), 10.0);
+        assert_eq!(config.lambda(&plan[3], 0), 1.0);
     }
 
     #[test]

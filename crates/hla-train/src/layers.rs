@@ -88,6 +88,34 @@ pub(crate) fn set_thresholds(
     Ok(())
 }
 
+/// The thresholds that are state, by name.
+pub(crate) fn thresholds_of(layers: &[LayerPlan], state: &State) -> Vec<(String, Tensor)> {
+    let layers = layers.iter();
+    layers
+        .filter_map(|l| Some((l.threshold.clone(), state.get(&l.threshold)?)))
+        .collect()
+}
+
+/// Lets thresholds keep only a part of the way that a step took them: Δ ← Δ₀ + r·(Δ − Δ₀). Without
+/// weight decay that is descent with r times the learning rate, momentum included.
+pub(crate) fn slow_thresholds(
+    state: &mut State,
+    before: &[(String, Tensor)],
+    rate: f64,
+) -> Result<(), Diagnostic> {
+    for (name, old) in before {
+        let Some(new) = state.get(name) else {
+            continue;
+        };
+        let kept = old.iter_f64().zip(new.iter_f64());
+        let kept = kept.map(|(old, new)| (old + rate * (new - old)).max(0.0));
+        let kept = Tensor::from_f64s(new.ty().clone(), kept)
+            .map_err(|e| Diagnostic::error(Location::unknown(), e))?;
+        state.set(name, &kept)?;
+    }
+    Ok(())
+}
+
 /// Sets the learned scales of TTQ to what they stand for: the mean of the weights above, and of the
 /// magnitudes of those below, TTQ's Δ = 0.05·max|w|.
 pub(crate) fn set_scales(specs: &[StateSpec], state: &mut State) -> Result<(), Diagnostic> {

@@ -138,6 +138,63 @@ fn thresholds_are_t_of_the_weights() {
 }
 
 #[test]
+fn thresholds_move_at_their_own_rate() {
+    let dir = tempfile::tempdir().unwrap();
+    let graphs = graphs(&TrainingOptions::default());
+    let moved = |threshold_rate| {
+        let config = TrainConfig {
+            threshold_rate,
+            ternary_epochs: 1,
+            float_epochs: 0,
+            epochs_per_t: 0,
+            ..short()
+        };
+        let mut trainer = trainer(Setup {
+            // One step.
+            data: common::blobs(&dir.path().join("one.safetensors"), 16, 1, 0.6),
+            ..setup(&graphs, dir.path(), config)
+        });
+        run(&mut trainer);
+        trainer.history().epochs().next().unwrap().layers[0]
+            .threshold
+            .unwrap()
+    };
+    let [still, half, whole] = [0.0, 0.5, 1.0].map(moved);
+    assert_ne!(still, whole);
+    assert!(
+        (half - (still + whole) / 2.0).abs() < 1e-7,
+        "{still} {half} {whole}"
+    );
+}
+
+#[test]
+fn a_unit_start_leaves_the_network_as_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let graphs = graphs(&TrainingOptions::default());
+    let start = |unit_start| {
+        let config = TrainConfig {
+            unit_start,
+            ternary_epochs: 0,
+            epochs_per_t: 0,
+            ..short()
+        };
+        let mut trainer = trainer(setup(&graphs, dir.path(), config));
+        run(&mut trainer);
+        let weight = trainer.state().get("fc1.weight").unwrap().to_f32s();
+        let length: f32 = (0..FEATURES).map(|row| weight[row * 12].powi(2)).sum();
+        (
+            trainer.history().snapshots().next().unwrap().counts.clone(),
+            length,
+        )
+    };
+    let (plain, longer) = start(false);
+    let (unit, one) = start(true);
+    assert!((one - 1.0).abs() < 1e-3 && (longer - 1.0).abs() > 0.05);
+    let differ = plain.iter().zip(&unit).map(|(a, b)| a.abs_diff(*b));
+    assert!(differ.sum::<u64>() <= 4);
+}
+
+#[test]
 fn a_training_that_was_stopped_goes_on_to_the_same_bits() {
     let dir = tempfile::tempdir().unwrap();
     let graphs = graphs(&TrainingOptions::default());

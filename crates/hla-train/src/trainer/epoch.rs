@@ -67,7 +67,8 @@ impl Trainer<'_> {
         self.position.epochs += 1;
         self.position.steps += steps as u64;
         if let Some(stop) = &self.config.early_stop {
-            let objective = record.loss + phase.loss_aware_weight * record.loss_aware;
+            let weight = self.config.lambda(phase, self.position.epoch - 1);
+            let objective = record.loss + weight * record.loss_aware;
             if self.position.convergence.observe(stop, objective) {
                 self.position.epoch = phase.epochs;
             }
@@ -96,6 +97,7 @@ impl Trainer<'_> {
         let (batch, epoch) = (self.batch(), self.position.epochs);
         let order = permutation(self.config.seed, epoch, self.data.len() as u32);
         let (augment, seed) = (self.config.augment, self.config.seed);
+        let loss_aware_weight = self.config.lambda(phase, self.position.epoch);
         let t = self.shown_t(phase);
         let mut sums = Sums::default();
         for (step, samples) in order.chunks_exact(batch).enumerate() {
@@ -111,7 +113,7 @@ impl Trainer<'_> {
                 images: Some((&self.input.0, &made.images)),
                 labels: Some(&made.labels),
                 learning_rate: sums.learning_rate,
-                loss_aware_weight: phase.loss_aware_weight,
+                loss_aware_weight,
                 sparsity: self.config.step_sparsity.unwrap_or(self.config.t2),
             };
             let program = match phase.stage {
@@ -120,7 +122,13 @@ impl Trainer<'_> {
                 Stage::Ternarize => &mut self.programs.ternary_step,
             };
             let program = program.as_mut().ok_or_else(|| not_compiled(phase.stage))?;
+            let before = match phase.stage == Stage::Ternarize && self.config.threshold_rate != 1.0
+            {
+                true => layers::thresholds_of(&self.layers, &self.state),
+                false => Vec::new(),
+            };
             let outputs = program.step(&mut self.state, &feed, self.pool)?;
+            layers::slow_thresholds(&mut self.state, &before, self.config.threshold_rate)?;
             let loss = outputs.number("loss").unwrap_or(f64::NAN);
             let loss_aware = outputs.number("loss_aware").unwrap_or(0.0);
             if !(loss.is_finite() && loss_aware.is_finite()) {

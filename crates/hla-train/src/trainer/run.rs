@@ -73,8 +73,8 @@ impl Trainer<'_> {
                 self.state
                     .set(&spec.name, &Tensor::splat(spec.ty.clone(), 0.0))?;
             }
-            let was_on_sphere = before == Some(Stage::FineTune);
-            if phase.stage != Stage::Float && self.programs.project && !was_on_sphere {
+            let enters = phase.stage != Stage::Float && before != Some(Stage::FineTune);
+            if enters && (self.programs.project || self.config.unit_start) {
                 self.project()?;
             }
         }
