@@ -2,8 +2,10 @@
 //!
 //! - [`process`] runs `hlac` and the tools of MLIR;
 //! - [`upstream`] runs functions through upstream MLIR's own lowering of TOSA;
-//! - [`tosa_form`] says the hla dialect in TOSA, so that upstream can run it too.
+//! - [`tosa_form`] says the hla dialect in TOSA, [`gradient_form`] its ops of training, so that
+//!   upstream can run them too.
 
+pub mod gradient_form;
 pub mod process;
 pub mod tosa_form;
 pub mod upstream;
