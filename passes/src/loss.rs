@@ -4,7 +4,7 @@
 //!   softmax(logits) and (1 − s)·onehot + s/C, s = `label-smoothing`; `correct` counts
 //!   argmax(logits) = label.
 //! - `kind=mse`: input `targets`, of the logits' type; loss = mean of (logits − targets)² over all
-//!   elements; `correct` counts equal argmaxes where there is more than one class.
+//!   elements; `correct` counts equal argmaxes where there are rows of more than one class.
 //!
 //! The results are `objective` (what gradient descent minimises), `loss` and `correct`, in place of
 //! the logits; `hla.updates` results stay.
@@ -109,9 +109,13 @@ fn run(function: &Function, options: &Options) -> Result<(Function, Report), Dia
     if cross_entropy {
         let answers = argmax(&mut rewriter, logits, at)?;
         results.push((count_equal(&mut rewriter, answers, truth, at)?, "correct"));
-    } else if shape.len() == 2 && shape[1] > 1 {
-        let answers = argmax(&mut rewriter, logits, at)?;
-        let truth = argmax(&mut rewriter, truth, at)?;
+    } else if let Some(rows) = batch_and_classes(&shape).filter(|rows| rows[1] > 1) {
+        let mut answers = [logits, truth];
+        for rows_of in &mut answers {
+            let reshaped = reshape(&mut rewriter, *rows_of, &rows, at)?;
+            *rows_of = argmax(&mut rewriter, reshaped, at)?;
+        }
+        let [answers, truth] = answers;
         results.push((count_equal(&mut rewriter, answers, truth, at)?, "correct"));
     }
     if options.flag("keep-logits") {

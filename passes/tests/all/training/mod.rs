@@ -1,4 +1,7 @@
 //! Tests of the passes that make a training of a model.
 
 mod build;
+mod equations;
 mod model;
+mod numbers;
+mod recognition;
