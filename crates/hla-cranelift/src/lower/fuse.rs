@@ -1,54 +1,81 @@
-//! Grouping of nodes: a chain of elementwise ops is computed in one pass over its elements, or on the
-//! sums of a contraction before they are stored.
+//! Grouping of nodes into kernels: elementwise ops are computed in one pass over their elements,
+//! inside the reduction that sums them up, or on the sums of a contraction before they are stored.
 
-use hla_ir::{Def, Function, Layout, Node, NodeId, Op};
+use hla_ir::{Def, Function, NodeId};
 
+use super::inline::{Inlining, joins};
+use super::schedule::{is_alias, root};
 use crate::contraction::can_follow;
+use crate::reduce;
 
-/// More nodes than this would only spill registers.
-const MAX_GROUP: usize = 16;
+/// How a group is lowered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Kind {
+    /// A node by itself.
+    Node,
+    /// A contraction, then elementwise nodes on its sums.
+    Contraction,
+    /// Elementwise nodes.
+    Map,
+    /// Elementwise nodes, then reductions of them.
+    Reduce,
+}
 
-/// The nodes to lower together, in the order of execution. A group of several holds elementwise
-/// nodes in their order; all but the last are used by nodes of the group alone. A contraction may
-/// come first.
-pub(super) fn groups(function: &Function) -> Vec<Vec<NodeId>> {
-    let users = function.users();
-    // leader[i]: the last node of the group that node i belongs to.
-    let mut leader: Vec<usize> = (0..function.nodes.len()).collect();
-    let mut size = vec![1; function.nodes.len()];
-    for (id, node) in function.iter_nodes().rev() {
-        let i = id.index();
-        if !joins(node) || function.results.contains(&node.result()) {
+/// Nodes that are lowered together, in the order of the function.
+#[derive(Clone, Debug)]
+pub(super) struct Group {
+    pub kind: Kind,
+    pub nodes: Vec<NodeId>,
+    /// Those whose results are stored; the others may be part of further groups.
+    pub roots: Vec<NodeId>,
+}
+
+/// The groups, each at the place of its last node.
+pub(super) fn groups(function: &Function) -> Vec<Group> {
+    let inlining = Inlining::of(function);
+    let mut members: Vec<Vec<NodeId>> = vec![Vec::new(); function.nodes.len()];
+    for (id, _) in function.iter_nodes() {
+        for &kernel in &inlining.kernels[id.index()] {
+            members[kernel].push(id);
+        }
+    }
+    let mut groups: Vec<Group> = Vec::new();
+    // Where the group of each node's result is.
+    let mut place = vec![None; function.nodes.len()];
+    for (id, node) in function.iter_nodes() {
+        // Another name of what is never stored is read by nobody.
+        let nameless = is_alias(node)
+            && match function.values[root(function, node.result()).index()].def {
+                Def::Node(of, _) => inlining.is_inlined(of),
+                Def::Arg(_) => false,
+            };
+        if nameless || inlining.is_inlined(id) {
             continue;
         }
-        let mut leaders = users[node.result().index()]
-            .iter()
-            .map(|u| leader[u.index()]);
-        let Some(target) = leaders.next().filter(|&t| leaders.all(|l| l == t)) else {
-            continue;
+        let kind = match joins(node) {
+            true => Kind::Map,
+            false if reduce::combines(node.op) => Kind::Reduce,
+            false => Kind::Node,
         };
-        let root = &function.nodes[target];
-        let fits = joins(root)
-            && function.ty(root.result()).tensor().map(|t| &t.shape)
-                == function.ty(node.result()).tensor().map(|t| &t.shape)
-            && Layout::of(&root.attrs).map(is_planar) == Layout::of(&node.attrs).map(is_planar)
-            && size[target] < MAX_GROUP;
-        if fits {
-            leader[i] = target;
-            size[target] += 1;
-        }
+        place[id.index()] = Some(groups.len());
+        groups.push(Group {
+            kind,
+            nodes: std::mem::take(&mut members[id.index()]),
+            roots: vec![id],
+        });
     }
-    let mut groups: Vec<Vec<NodeId>> = vec![Vec::new(); function.nodes.len()];
-    for (i, &l) in leader.iter().enumerate() {
-        groups[l].push(NodeId(i as u32));
-    }
+    let users = function.users();
     for i in 0..groups.len() {
-        if let Some(contraction) = leading_contraction(function, &users, &groups[i]) {
-            groups[contraction.index()].clear();
-            groups[i].insert(0, contraction);
+        if groups[i].kind == Kind::Map
+            && let Some(contraction) = leading_contraction(function, &users, &groups[i].nodes)
+            && let Some(before) = place[contraction.index()]
+        {
+            groups[before].nodes.clear();
+            groups[i].nodes.insert(0, contraction);
+            groups[i].kind = Kind::Contraction;
         }
     }
-    groups.retain(|g| !g.is_empty());
+    groups.retain(|g| !g.nodes.is_empty());
     groups
 }
 
@@ -58,9 +85,6 @@ fn leading_contraction(
     users: &[Vec<NodeId>],
     group: &[NodeId],
 ) -> Option<NodeId> {
-    if !group.iter().all(|&id| joins(function.node(id))) {
-        return None;
-    }
     let operands = group.iter().flat_map(|&id| &function.node(id).operands);
     let candidates = operands.filter_map(|&value| match function.values[value.index()].def {
         Def::Node(id, _) => Some(id),
@@ -69,13 +93,4 @@ fn leading_contraction(
     candidates
         .filter(|&id| can_follow(function, users, function.node(id), group))
         .max_by_key(|id| id.index())
-}
-
-fn is_planar(layout: Layout) -> bool {
-    layout != Layout::RowMajor
-}
-
-/// Whether a node can be part of a group.
-fn joins(node: &Node) -> bool {
-    node.op.def().elementwise && node.op != Op::Identity
 }

@@ -12,10 +12,11 @@ pub(super) fn plan(temps: &[Temp]) -> (Vec<u64>, u64) {
     // A buffer that takes another's place joins its group, which lives as long as both.
     let mut group: Vec<usize> = (0..temps.len()).collect();
     let mut lives: Vec<(usize, usize)> = temps.iter().map(|t| (t.first, t.last)).collect();
+    let mut taken = vec![false; temps.len()];
     for (i, temp) in temps.iter().enumerate() {
-        if let Some(over) = temp.over.map(|o| o as usize)
-            && temps[over].last == temp.first
-        {
+        let mut over = temp.over.iter().map(|&o| o as usize);
+        if let Some(over) = over.find(|&o| temps[o].last == temp.first && !taken[o]) {
+            taken[over] = true;
             let leader = group[over];
             group[i] = leader;
             lives[leader].1 = lives[leader].1.max(temp.last);
@@ -57,18 +58,18 @@ mod tests {
 
     use super::*;
 
-    fn temp(bytes: u64, first: usize, last: usize, over: Option<u32>) -> Temp {
+    fn temp(bytes: u64, first: usize, last: usize, over: &[u32]) -> Temp {
         Temp {
             bytes,
             first,
             last,
-            over,
+            over: over.to_vec(),
         }
     }
 
     #[test]
     fn a_chain_takes_two_buffers() {
-        let temps: Vec<Temp> = (0..10).map(|i| temp(1000, i, i + 1, None)).collect();
+        let temps: Vec<Temp> = (0..10).map(|i| temp(1000, i, i + 1, &[])).collect();
         let (offsets, total) = plan(&temps);
         assert_eq!(total, 2 * 1088);
         assert_ne!(offsets[3], offsets[4]);
@@ -76,17 +77,32 @@ mod tests {
 
     #[test]
     fn in_place_only_after_the_last_use() {
-        let dead = [temp(64, 0, 1, None), temp(64, 1, 2, Some(0))];
+        let dead = [temp(64, 0, 1, &[]), temp(64, 1, 2, &[0])];
         assert_eq!(plan(&dead).0, [0, 0]);
-        let alive = [temp(64, 0, 2, None), temp(64, 1, 2, Some(0))];
+        let alive = [temp(64, 0, 2, &[]), temp(64, 1, 2, &[0])];
         let (offsets, _) = plan(&alive);
         assert_ne!(offsets[0], offsets[1]);
+        // The second of two results takes the other operand's place.
+        let two = [
+            temp(64, 0, 2, &[]),
+            temp(64, 1, 2, &[]),
+            temp(64, 2, 3, &[0, 1]),
+            temp(64, 2, 3, &[0, 1]),
+        ];
+        assert_eq!(plan(&two).0[2..], plan(&two).0[..2]);
+        let three = [
+            temp(64, 0, 1, &[]),
+            temp(64, 1, 2, &[0]),
+            temp(64, 1, 2, &[0]),
+        ];
+        let (offsets, _) = plan(&three);
+        assert_ne!(offsets[1], offsets[2]);
     }
 
     proptest! {
         #[test]
         fn live_buffers_are_disjoint(list in prop::collection::vec((1u64..5000, 0usize..20, 0usize..6), 1..40)) {
-            let temps: Vec<Temp> = list.iter().map(|&(b, f, l)| temp(b, f, f + l, None)).collect();
+            let temps: Vec<Temp> = list.iter().map(|&(b, f, l)| temp(b, f, f + l, &[])).collect();
             let (offsets, total) = plan(&temps);
             for (i, a) in temps.iter().enumerate() {
                 prop_assert!(offsets[i].is_multiple_of(ALIGN));

@@ -6,9 +6,12 @@
 //! is known once all kernels are; then the memory planner packs the workspace.
 
 mod fuse;
+mod inline;
 mod memory;
 mod results;
 mod schedule;
+
+pub(crate) use schedule::root;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,6 +19,8 @@ use std::sync::Arc;
 use hla_ir::{DType, Diagnostic, Function, Layout, Node, NodeId, Op, Tensor, TensorType, ValueId};
 
 use hla_ir::decompose::decompose;
+
+use fuse::{Group, Kind};
 
 use crate::kernel::{ALIGN, Buffer, EmitKernel, SLACK, Slot, View};
 use crate::options::CodegenOptions;
@@ -46,9 +51,9 @@ struct Temp {
     bytes: u64,
     first: usize,
     last: usize,
-    /// A buffer of the same shape whose place this one may take over, if that one is not needed
+    /// Buffers of the same shape of which this one may take the place of one that is not needed
     /// any longer: an elementwise kernel may write where it reads.
-    over: Option<u32>,
+    over: Vec<u32>,
 }
 
 /// The state of lowering one function, and what kernels' modules ask for and add to.
@@ -159,13 +164,7 @@ fn lower_with(
     }
     for group in groups {
         cx.step += 1;
-        match &group[..] {
-            [single] => cx.lower_node(*single)?,
-            [first, rest @ ..] if !function.node(*first).op.def().elementwise => {
-                crate::contraction::lower(&mut cx, function.node(*first), rest)?;
-            }
-            _ => crate::map::lower(&mut cx, &group)?,
-        }
+        cx.lower_group(&group)?;
     }
     cx.step += 1;
     match updates {
@@ -200,6 +199,17 @@ fn fits(dtype: DType, element: DType) -> bool {
 }
 
 impl<'a> Lowering<'a> {
+    fn lower_group(&mut self, group: &Group) -> Result<(), Diagnostic> {
+        match (group.kind, &group.nodes[..]) {
+            (Kind::Map, nodes) => crate::map::lower(self, nodes, &group.roots),
+            (Kind::Reduce, nodes) => crate::reduce::lower_group(self, nodes, &group.roots),
+            (Kind::Contraction, [first, rest @ ..]) => {
+                crate::contraction::lower(self, self.function.node(*first), rest)
+            }
+            (_, nodes) => nodes.iter().try_for_each(|&id| self.lower_node(id)),
+        }
+    }
+
     fn lower_node(&mut self, id: NodeId) -> Result<(), Diagnostic> {
         let node = self.function.node(id);
         match node.op {
@@ -225,20 +235,15 @@ impl<'a> Lowering<'a> {
             | Op::Reverse
             | Op::Gather
             | Op::ScatterAdd => crate::copy::lower(self, node),
-            Op::ReduceSum
-            | Op::ReduceMax
-            | Op::ReduceMin
-            | Op::ReduceProduct
-            | Op::ArgMax
-            | Op::Threshold => crate::reduce::lower(self, node),
+            Op::ArgMax | Op::Threshold => crate::reduce::lower(self, node),
             Op::AvgPool2d | Op::MaxPool2d | Op::AvgPool2dGrad | Op::MaxPool2dGrad => {
                 crate::window::lower(self, node)
             }
             Op::DynamicQuantize | Op::Pack | Op::Unpack | Op::Ternarize => {
                 crate::quantize::lower(self, node)
             }
-            Op::Relayout => crate::map::lower(self, &[id]),
-            op if op.def().elementwise => crate::map::lower(self, &[id]),
+            Op::Relayout => crate::map::lower(self, &[id], &[id]),
+            op if op.def().elementwise => crate::map::lower(self, &[id], &[id]),
             _ => Err(self.unsupported(node)),
         }
     }
@@ -376,7 +381,7 @@ impl<'a> Lowering<'a> {
             bytes,
             first: self.step,
             last: self.step,
-            over: None,
+            over: Vec::new(),
         });
         Buffer::new(Slot::Temp(self.temps.len() as u32 - 1))
     }
@@ -387,7 +392,7 @@ impl<'a> Lowering<'a> {
         if let (Slot::Temp(r), Slot::Temp(o)) = (result.buffer.slot, operand.buffer.slot)
             && self.temps[r as usize].bytes == self.temps[o as usize].bytes
         {
-            self.temps[r as usize].over = Some(o);
+            self.temps[r as usize].over.push(o);
         }
     }
 

@@ -11,9 +11,11 @@ use std::collections::{BTreeSet, HashMap};
 
 use hla_ir::{Def, Function, Layout, Node, NodeId, Op, ValueId};
 
+use super::fuse::{Group, Kind};
+
 /// Groups in the order of execution, and where results go.
 pub(super) struct Schedule {
-    pub groups: Vec<Vec<NodeId>>,
+    pub groups: Vec<Group>,
     /// The results that are written where they belong by whoever computes them.
     pub outputs: HashMap<ValueId, u32>,
     /// Results that update an argument, but are computed beside it and copied.
@@ -27,7 +29,7 @@ pub(super) fn is_alias(node: &Node) -> bool {
 }
 
 /// The value whose buffer a value names.
-pub(super) fn root(function: &Function, mut value: ValueId) -> ValueId {
+pub(crate) fn root(function: &Function, mut value: ValueId) -> ValueId {
     while let Some(node) = function.defining_node(value).filter(|n| is_alias(n)) {
         value = node.operands[0];
     }
@@ -43,8 +45,8 @@ pub(super) fn is_computed(function: &Function, value: ValueId) -> bool {
 
 struct Graph<'a> {
     function: &'a Function,
-    groups: &'a [Vec<NodeId>],
-    /// The group that computes each node.
+    groups: &'a [Group],
+    /// The group that stores each node's result.
     group_of: Vec<usize>,
     /// Groups that wait for each group.
     after: Vec<BTreeSet<usize>>,
@@ -54,7 +56,7 @@ struct Graph<'a> {
 
 impl Graph<'_> {
     fn is_alias(&self, group: usize) -> bool {
-        matches!(&self.groups[group][..], [one] if is_alias(self.function.node(*one)))
+        matches!(&self.groups[group].nodes[..], [one] if is_alias(self.function.node(*one)))
     }
 
     /// Whether `to` runs after `from`.
@@ -74,7 +76,7 @@ impl Graph<'_> {
 
     /// Whether a group reads a buffer at most where it writes, element by element.
     fn reads_in_step(&self, group: usize, buffer: ValueId) -> bool {
-        let nodes = &self.groups[group];
+        let nodes = &self.groups[group].nodes;
         if !self.reads[group].contains(&buffer) {
             return true;
         }
@@ -140,12 +142,10 @@ impl Graph<'_> {
             }
         };
         let takes: Vec<usize> = (0..n)
-            .map(|g| match self.groups[g].last() {
-                Some(&last) if !self.is_alias(g) => {
-                    let results = &self.function.node(last).results;
-                    results.iter().map(|&r| bytes(r)).sum()
-                }
-                _ => 0,
+            .map(|g| {
+                let roots = self.groups[g].roots.iter().filter(|_| !self.is_alias(g));
+                let results = roots.flat_map(|&root| &self.function.node(root).results);
+                results.map(|&r| bytes(r)).sum()
             })
             .collect();
         let mut ready: BTreeSet<usize> = (0..n).filter(|&g| waits[g] == 0).collect();
@@ -183,37 +183,61 @@ impl Graph<'_> {
     }
 }
 
+impl<'a> Graph<'a> {
+    fn new(function: &'a Function, groups: &'a [Group]) -> Graph<'a> {
+        let mut group_of = vec![0; function.nodes.len()];
+        for (g, group) in groups.iter().enumerate() {
+            for id in &group.roots {
+                group_of[id.index()] = g;
+            }
+            // The contraction before elementwise nodes is in no other group.
+            if group.kind == Kind::Contraction {
+                group_of[group.nodes[0].index()] = g;
+            }
+        }
+        let mut graph = Graph {
+            function,
+            groups,
+            after: vec![BTreeSet::new(); groups.len()],
+            reads: vec![BTreeSet::new(); groups.len()],
+            group_of,
+        };
+        for (g, group) in groups.iter().enumerate() {
+            let inside = |id: &NodeId| group.nodes.contains(id);
+            let operands = group
+                .nodes
+                .iter()
+                .flat_map(|&id| &function.node(id).operands);
+            for &operand in operands {
+                let named = root(function, operand);
+                let Def::Node(id, _) = function.values[named.index()].def else {
+                    graph.reads[g].insert(named);
+                    continue;
+                };
+                if inside(&id) {
+                    continue;
+                }
+                graph.reads[g].insert(named);
+                graph.after[graph.group_of[id.index()]].insert(g);
+                // The names in between.
+                if let Def::Node(alias, _) = function.values[operand.index()].def
+                    && alias != id
+                {
+                    graph.after[graph.group_of[alias.index()]].insert(g);
+                }
+            }
+        }
+        graph
+    }
+}
+
 /// Orders the groups of a step. `updates` has the argument that each result updates.
 pub(super) fn schedule(
     function: &Function,
-    groups: Vec<Vec<NodeId>>,
+    groups: Vec<Group>,
     updates: &[Option<usize>],
 ) -> Schedule {
-    let mut group_of = vec![0; function.nodes.len()];
-    for (g, nodes) in groups.iter().enumerate() {
-        for id in nodes {
-            group_of[id.index()] = g;
-        }
-    }
-    let mut graph = Graph {
-        function,
-        groups: &groups,
-        after: vec![BTreeSet::new(); groups.len()],
-        reads: vec![BTreeSet::new(); groups.len()],
-        group_of,
-    };
-    for (g, nodes) in groups.iter().enumerate() {
-        for &operand in nodes.iter().flat_map(|&id| &function.node(id).operands) {
-            if let Def::Node(id, _) = function.values[operand.index()].def {
-                let from = graph.group_of[id.index()];
-                if from == g {
-                    continue;
-                }
-                graph.after[from].insert(g);
-            }
-            graph.reads[g].insert(root(function, operand));
-        }
-    }
+    let mut graph = Graph::new(function, &groups);
     let mut outputs = HashMap::new();
     let mut copied = Vec::new();
     for (i, &update) in updates.iter().enumerate() {
@@ -236,7 +260,7 @@ pub(super) fn schedule(
         }
     }
     let order = graph.order();
-    let mut groups: Vec<Option<Vec<NodeId>>> = groups.into_iter().map(Some).collect();
+    let mut groups: Vec<Option<Group>> = groups.into_iter().map(Some).collect();
     Schedule {
         groups: order.into_iter().filter_map(|g| groups[g].take()).collect(),
         outputs,

@@ -8,7 +8,7 @@ use hla_ir::{Attrs, DType, Diagnostic, NodeId, Op, Tensor, ValueId};
 
 use super::ops;
 use crate::kernel::{KernelBuilder, View, Width};
-use crate::lower::Lowering;
+use crate::lower::{Lowering, root};
 
 /// Where an operand of a step comes from.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -34,11 +34,13 @@ pub(super) struct Step {
     pub to: DType,
 }
 
-/// Elementwise ops from inputs to one result.
+/// Elementwise ops from inputs to results.
 pub(crate) struct Chain {
     /// What is read from memory.
     pub inputs: Vec<View>,
     pub(super) steps: Vec<Step>,
+    /// The results.
+    outputs: Vec<Source>,
     /// The ops' names.
     pub computes: String,
 }
@@ -56,8 +58,58 @@ impl Chain {
         Chain {
             inputs,
             steps: vec![step],
+            outputs: vec![Source::Step(0)],
             computes,
         }
+    }
+
+    /// A chain of no op.
+    pub fn input(input: View) -> Chain {
+        Chain {
+            inputs: vec![input],
+            steps: Vec::new(),
+            outputs: vec![Source::Input(0)],
+            computes: String::new(),
+        }
+    }
+
+    /// The chain of a group of nodes whose results at `roots` are stored.
+    pub fn stored(
+        cx: &mut Lowering<'_>,
+        group: &[NodeId],
+        roots: &[NodeId],
+    ) -> Result<Chain, Diagnostic> {
+        let (mut chain, known) = Chain::build(cx, group, None)?;
+        for &root in roots {
+            chain
+                .outputs
+                .extend(known.get(&cx.function.node(root).result()));
+        }
+        Ok(chain)
+    }
+
+    /// The chain of a group of nodes before reductions: what each of these reduces.
+    pub fn reduced(
+        cx: &mut Lowering<'_>,
+        group: &[NodeId],
+        reductions: &[NodeId],
+    ) -> Result<Chain, Diagnostic> {
+        let (mut chain, mut known) = Chain::build(cx, group, None)?;
+        for &reduction in reductions {
+            let operand = cx.function.node(reduction).operands[0];
+            let named = root(cx.function, operand);
+            let source = match known.get(&named).or_else(|| known.get(&operand)) {
+                Some(&source) => source,
+                None => {
+                    chain.inputs.push(cx.view(operand)?);
+                    Source::Input(chain.inputs.len() - 1)
+                }
+            };
+            // The same buffer is read once, whatever it is called.
+            known.insert(named, source);
+            chain.outputs.push(source);
+        }
+        Ok(chain)
     }
 
     /// The chain of a group of nodes; `given` is what the kernel computes itself.
@@ -66,9 +118,22 @@ impl Chain {
         group: &[NodeId],
         given: Option<ValueId>,
     ) -> Result<Chain, Diagnostic> {
+        let (mut chain, _) = Chain::build(cx, group, given)?;
+        let last = chain.steps.len().checked_sub(1);
+        chain.outputs.extend(last.map(Source::Step));
+        Ok(chain)
+    }
+
+    /// The steps of a group of nodes, and where values come from.
+    fn build(
+        cx: &mut Lowering<'_>,
+        group: &[NodeId],
+        given: Option<ValueId>,
+    ) -> Result<(Chain, HashMap<ValueId, Source>), Diagnostic> {
         let mut chain = Chain {
             inputs: Vec::new(),
             steps: Vec::new(),
+            outputs: Vec::new(),
             computes: String::new(),
         };
         let mut known: HashMap<ValueId, Source> = HashMap::new();
@@ -98,7 +163,7 @@ impl Chain {
             .map(|&id| cx.function.node(id).name())
             .collect();
         chain.computes = names.join(" → ");
-        Ok(chain)
+        Ok((chain, known))
     }
 
     fn source(&mut self, cx: &mut Lowering<'_>, value: ValueId) -> Result<Source, Diagnostic> {
@@ -110,8 +175,13 @@ impl Chain {
         Ok(Source::Input(self.inputs.len() - 1))
     }
 
+    /// How many ops there are.
+    pub fn steps(&self) -> usize {
+        self.steps.len()
+    }
+
     /// Whether several elements can be computed at once: those of at most 32 bits, but for one op.
-    pub(super) fn is_wide(&self) -> bool {
+    pub fn is_wide(&self) -> bool {
         let narrow = |d: DType| d.bytes() <= 4;
         self.inputs.iter().all(|i| narrow(i.ty.dtype))
             && self
@@ -120,7 +190,7 @@ impl Chain {
                 .all(|s| narrow(s.from) && narrow(s.to) && ops::is_wide(s.op, &s.attrs))
     }
 
-    /// Computes the result from what is given and from the inputs' elements.
+    /// Computes the only result from what is given and from the inputs' elements.
     pub fn emit(
         &self,
         k: &mut KernelBuilder<'_>,
@@ -128,21 +198,36 @@ impl Chain {
         given: Option<Value>,
         inputs: &[Value],
     ) -> Option<Value> {
+        self.emit_all(k, width, given, inputs).pop()
+    }
+
+    /// Computes the results from what is given and from the inputs' elements.
+    pub fn emit_all(
+        &self,
+        k: &mut KernelBuilder<'_>,
+        width: Width,
+        given: Option<Value>,
+        inputs: &[Value],
+    ) -> Vec<Value> {
         let mut results: Vec<Value> = Vec::with_capacity(self.steps.len());
+        let find = |k: &mut KernelBuilder<'_>, results: &[Value], source: Source| match source {
+            Source::Given => given,
+            Source::Input(n) => inputs.get(n).copied(),
+            Source::Step(n) => results.get(n).copied(),
+            Source::Constant(dtype, value) => Some(ops::constant(k, width, dtype, value)),
+        };
         for step in &self.steps {
-            let args: Option<Vec<Value>> = step
+            let args: Vec<Value> = step
                 .args
                 .iter()
-                .map(|arg| match *arg {
-                    Source::Given => given,
-                    Source::Input(n) => inputs.get(n).copied(),
-                    Source::Step(n) => results.get(n).copied(),
-                    Source::Constant(dtype, value) => Some(ops::constant(k, width, dtype, value)),
-                })
+                .filter_map(|&arg| find(k, &results, arg))
                 .collect();
-            results.push(ops::emit(k, step, &args?, width));
+            results.push(ops::emit(k, step, &args, width));
         }
-        results.pop()
+        let outputs = self.outputs.iter();
+        outputs
+            .filter_map(|&output| find(k, &results, output))
+            .collect()
     }
 }
 

@@ -10,10 +10,10 @@ use crate::kernel::{EmitKernel, KernelBuilder, KernelReport, View, Width};
 /// Elements of one item, if there is only one loop.
 const CHUNK: i64 = 4096;
 
-/// A chain of elementwise ops from inputs to one result.
+/// A chain of elementwise ops from inputs to results of one shape; only one is planar.
 pub(super) struct MapKernel {
     chain: Chain,
-    result: View,
+    results: Vec<View>,
     nest: Nest,
     width: Width,
     /// How many of the outer loops are the parallel dimension.
@@ -21,36 +21,42 @@ pub(super) struct MapKernel {
 }
 
 impl MapKernel {
-    pub fn new(chain: Chain, result: View) -> MapKernel {
+    pub fn new(chain: Chain, results: Vec<View>) -> MapKernel {
         let operands: Vec<&View> = chain.inputs.iter().collect();
-        let nest = Nest::new(&operands, &result);
-        let last = operands.len();
-        // Vectors need every operand dense or fixed.
+        let places: Vec<&View> = results.iter().collect();
+        let nest = Nest::new(&operands, &places);
+        // Vectors need every operand dense or fixed, and every result dense.
         let regular = operands
             .iter()
             .enumerate()
             .all(|(i, v)| nest.is_fixed(i) || nest.is_dense(i, v.element().bytes()));
+        let dense = |(i, v): (usize, &View)| nest.is_dense(operands.len() + i, v.element().bytes());
         let wide = regular
-            && nest.is_dense(last, result.element().bytes())
+            && results.iter().enumerate().all(dense)
             && nest.inner().extent >= 4
             && chain.is_wide();
-        let item_dims = match result.layout {
+        let item_dims = match results[0].layout {
             Layout::RowMajor => nest.dims.len() - 1,
             // A plane is an item: its halo is written with it.
             Layout::Planar { .. } => nest.plane_dims,
         };
         MapKernel {
             chain,
-            result,
+            results,
             nest,
             width: if wide { Width::Four } else { Width::One },
             item_dims,
         }
     }
 
+    /// The first result, whose shape the others have.
+    fn result(&self) -> &View {
+        &self.results[0]
+    }
+
     /// Whether the parallel dimension is chunks of the only loop.
     fn is_chunked(&self) -> bool {
-        self.nest.dims.len() == 1 && self.result.layout == Layout::RowMajor
+        self.nest.dims.len() == 1 && self.result().layout == Layout::RowMajor
     }
 
     fn item_elements(&self) -> i64 {
@@ -116,15 +122,12 @@ impl MapKernel {
                 }
             })
             .collect();
-        let Some(result) = self.chain.emit(k, width, None, &loaded) else {
-            return;
-        };
-        let at = k.index(
-            bases[self.chain.inputs.len()],
-            i,
-            inner.strides[self.chain.inputs.len()],
-        );
-        k.store_lanes(self.result.element(), width, result, at);
+        let values = self.chain.emit_all(k, width, None, &loaded);
+        let first = self.chain.inputs.len();
+        for ((place, value), n) in self.results.iter().zip(values).zip(first..) {
+            let at = k.index(bases[n], i, inner.strides[n]);
+            k.store_lanes(place.element(), width, value, at);
+        }
     }
 
     /// The loops between the items and the innermost one.
@@ -144,10 +147,10 @@ impl MapKernel {
 
     /// Zeros around a plane of a planar result, which begins at an address.
     fn zero_halo(&self, k: &mut KernelBuilder<'_>, plane: Value) {
-        let Layout::Planar { halo, element } = self.result.layout else {
+        let Layout::Planar { halo, element } = self.result().layout else {
             return;
         };
-        crate::kernel::zero_halo(k, plane, &self.result.storage_shape(), halo, element);
+        crate::kernel::zero_halo(k, plane, &self.result().storage_shape(), halo, element);
     }
 }
 
@@ -180,7 +183,7 @@ impl EmitKernel for MapKernel {
             .iter()
             .map(|d| d.extent as u64)
             .product::<u64>()
-            * u64::from(self.result.ty.elements() > 0)
+            * u64::from(self.result().ty.elements() > 0)
     }
 
     fn grain(&self) -> u64 {
@@ -194,7 +197,9 @@ impl EmitKernel for MapKernel {
             .iter()
             .map(|i| k.address(i.origin()))
             .collect();
-        bases.push(k.address(self.result.origin()));
+        for result in &self.results {
+            bases.push(k.address(result.origin()));
+        }
         let (begin, end) = (k.begin(), k.end());
         if self.is_chunked() {
             let start = k.scale(begin, CHUNK);
@@ -208,8 +213,8 @@ impl EmitKernel for MapKernel {
             .iter()
             .map(|d| d.extent)
             .collect();
-        let plane = match self.result.layout {
-            Layout::Planar { .. } => Some(k.address(self.result.buffer)),
+        let plane = match self.result().layout {
+            Layout::Planar { .. } => Some(k.address(self.result().buffer)),
             Layout::RowMajor => None,
         };
         k.for_range(begin, end, 1, |k, item| {
@@ -219,8 +224,8 @@ impl EmitKernel for MapKernel {
                 at = advance(k, &at, i, &self.nest.dims[d].strides);
             }
             if let Some(plane) = plane {
-                let shape = self.result.storage_shape();
-                let bytes = shape[2] * shape[3] * self.result.element().bytes();
+                let shape = self.result().storage_shape();
+                let bytes = shape[2] * shape[3] * self.result().element().bytes();
                 let plane = k.index(plane, item, bytes as i64);
                 self.zero_halo(k, plane);
             }
@@ -235,7 +240,7 @@ impl EmitKernel for MapKernel {
             Width::One => "scalar map",
         };
         KernelReport::new(
-            format!("{} → {}", self.chain.computes, self.result.ty),
+            format!("{} → {}", self.chain.computes, self.result().ty),
             strategy,
         )
     }

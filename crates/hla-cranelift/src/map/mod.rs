@@ -15,19 +15,25 @@ use crate::lower::Lowering;
 pub(crate) use chain::Chain;
 use kernel::MapKernel;
 
-/// Adds one kernel for a group of elementwise nodes; the last one's result is stored.
-pub(crate) fn lower(cx: &mut Lowering<'_>, group: &[NodeId]) -> Result<(), Diagnostic> {
-    let Some(&last) = group.last() else {
-        return Ok(());
-    };
-    let chain = Chain::of(cx, group, None)?;
-    let result = cx.result(cx.function.node(last), 0)?;
-    for view in &chain.inputs {
-        if view.ty.shape == result.ty.shape && view.layout == result.layout {
-            cx.may_overwrite(&result, view);
+/// Adds one kernel for a group of elementwise nodes; the results of `roots`, of one shape, are
+/// stored.
+pub(crate) fn lower(
+    cx: &mut Lowering<'_>,
+    group: &[NodeId],
+    roots: &[NodeId],
+) -> Result<(), Diagnostic> {
+    let chain = Chain::stored(cx, group, roots)?;
+    let mut results = Vec::with_capacity(roots.len());
+    for &root in roots {
+        let result = cx.result(cx.function.node(root), 0)?;
+        for view in &chain.inputs {
+            if view.ty.shape == result.ty.shape && view.layout == result.layout {
+                cx.may_overwrite(&result, view);
+            }
         }
+        results.push(result);
     }
-    cx.run(MapKernel::new(chain, result));
+    cx.run(MapKernel::new(chain, results));
     Ok(())
 }
 
@@ -39,7 +45,7 @@ pub(crate) fn copy(cx: &mut Lowering<'_>, from: View, to: View) {
         false => (Op::Cast, format!("copy of {source} as {target}")),
     };
     let chain = Chain::single(op, vec![from], target, computes);
-    cx.run(MapKernel::new(chain, to));
+    cx.run(MapKernel::new(chain, vec![to]));
 }
 
 /// Adds the kernel that quantizes with a scale in memory, a tensor of one element.
@@ -48,7 +54,7 @@ pub(crate) fn dynamic_quantize(cx: &mut Lowering<'_>, input: View, scale: View, 
     scale.ty.shape = vec![1; input.ty.rank()];
     let computes = "codes of hla.dynamic_quantize".to_owned();
     let chain = Chain::single(Op::DynamicQuantize, vec![input, scale], DType::I8, computes);
-    cx.run(MapKernel::new(chain, codes));
+    cx.run(MapKernel::new(chain, vec![codes]));
 }
 
 /// Whether a group of nodes can be computed on four lanes of 32 bits, whatever surrounds it.

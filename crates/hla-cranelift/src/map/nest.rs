@@ -12,7 +12,7 @@ use crate::kernel::View;
 pub(super) struct Dim {
     /// Iterations.
     pub extent: i64,
-    /// Bytes between neighbours, for each operand and last for the result; 0 where broadcast.
+    /// Bytes between neighbours, for each operand and then for each result; 0 where broadcast.
     pub strides: Vec<i64>,
 }
 
@@ -25,10 +25,11 @@ pub(super) struct Nest {
 }
 
 impl Nest {
-    /// The loops for operands broadcast to a result.
-    pub fn new(operands: &[&View], result: &View) -> Nest {
+    /// The loops for operands broadcast to results of one shape and layout.
+    pub fn new(operands: &[&View], results: &[&View]) -> Nest {
+        let result = results[0];
         let rank = result.ty.rank();
-        let views: Vec<&View> = operands.iter().copied().chain([result]).collect();
+        let views: Vec<&View> = operands.iter().chain(results).copied().collect();
         let strides: Vec<Vec<usize>> = views.iter().map(|v| v.strides()).collect();
         let mut order: Vec<usize> = (0..rank).collect();
         order.sort_by_key(|&d| (std::cmp::Reverse(strides[views.len() - 1][d]), d));
@@ -109,7 +110,7 @@ mod tests {
     fn extents(operands: &[&[usize]], result: &[usize]) -> Vec<i64> {
         let operands: Vec<View> = operands.iter().map(|s| view(s)).collect();
         let operands: Vec<&View> = operands.iter().collect();
-        let nest = Nest::new(&operands, &view(result));
+        let nest = Nest::new(&operands, &[&view(result)]);
         nest.dims.iter().map(|d| d.extent).collect()
     }
 

@@ -4,13 +4,13 @@ use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::{InstBuilder, Value, types};
 use hla_ir::{DType, Diagnostic};
 
-use super::Extents;
+use super::Domain;
 use crate::kernel::{EmitKernel, KernelBuilder, KernelReport, View, Width};
 
 pub(super) struct ArgMax {
     pub input: View,
     pub result: View,
-    pub extents: Extents,
+    pub extents: Domain,
     pub ignore_nan: bool,
 }
 
@@ -103,7 +103,7 @@ impl EmitKernel for ArgMax {
     fn emit(&self, k: &mut KernelBuilder<'_>) -> Result<(), Diagnostic> {
         let from = k.address(self.input.buffer);
         let to = k.address(self.result.buffer);
-        let Extents { axis, inner, .. } = self.extents;
+        let Domain { axis, inner, .. } = self.extents;
         let bytes = self.input.ty.dtype.bytes() as i64;
         let out = self.result.ty.dtype.bytes() as i64;
         let (begin, end) = (k.begin(), k.end());

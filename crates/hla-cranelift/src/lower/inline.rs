@@ -1,0 +1,165 @@
+//! Which elementwise values are not stored, but computed in the kernels that use them.
+//!
+//! A value with one user is; one with several is computed again in each of them where that reads
+//! less memory than storing it and loading it would: the ops are cheap, and its operands are
+//! one or two large tensors and what broadcasts. A kernel computes the values that one stored value
+//! is made of: an elementwise one or a reduction.
+
+use std::collections::BTreeSet;
+
+use hla_ir::{Function, Layout, Node, NodeId, Op, ValueId};
+
+use super::schedule::is_alias;
+use crate::reduce::{self, Domain};
+
+/// More nodes than this would only spill registers.
+const MAX_KERNEL: usize = 20;
+
+/// A value of one large operand is computed again in at most so many kernels, one of two in less.
+const MAX_REPEATS: [usize; 3] = [6, 6, 3];
+
+/// For each node, the nodes in whose kernels it is computed: itself, or those that use it.
+pub(super) struct Inlining {
+    pub kernels: Vec<BTreeSet<usize>>,
+}
+
+impl Inlining {
+    /// Decides for every node.
+    pub fn of(function: &Function) -> Inlining {
+        let users = function.users();
+        let n = function.nodes.len();
+        let mut kernels: Vec<BTreeSet<usize>> = (0..n).map(|i| BTreeSet::from([i])).collect();
+        let mut size = vec![1; n];
+        for (id, node) in function.iter_nodes().rev() {
+            if !joins(node) {
+                continue;
+            }
+            let Some(uses) = uses(function, &users, node.result()) else {
+                continue;
+            };
+            let fits = |(user, reshaped): &(NodeId, bool)| {
+                let user = function.node(*user);
+                match joins(user) {
+                    true => !reshaped && follows(function, node, user),
+                    false => absorbs(function, node, user),
+                }
+            };
+            if uses.is_empty() || !uses.iter().all(fits) {
+                continue;
+            }
+            let into: BTreeSet<usize> = uses
+                .iter()
+                .flat_map(|(user, _)| kernels[user.index()].iter().copied())
+                .collect();
+            let wanted = into.len() == 1 || may_repeat(function, node, into.len());
+            if !wanted || into.iter().any(|&k| size[k] >= MAX_KERNEL) {
+                continue;
+            }
+            for &kernel in &into {
+                size[kernel] += 1;
+            }
+            kernels[id.index()] = into;
+        }
+        Inlining { kernels }
+    }
+
+    /// Whether a node's result is not stored.
+    pub fn is_inlined(&self, id: NodeId) -> bool {
+        !self.kernels[id.index()].contains(&id.index())
+    }
+}
+
+/// Whether a node can be part of an elementwise kernel with others.
+pub(super) fn joins(node: &Node) -> bool {
+    node.op.def().elementwise && node.op != Op::Identity
+}
+
+/// The nodes that use a value, and whether under another name; `None` if a result of the function
+/// is among its uses.
+fn uses(function: &Function, users: &[Vec<NodeId>], value: ValueId) -> Option<Vec<(NodeId, bool)>> {
+    let mut found = Vec::new();
+    let mut stack = vec![(value, false)];
+    while let Some((value, reshaped)) = stack.pop() {
+        if function.results.contains(&value) {
+            return None;
+        }
+        for &user in &users[value.index()] {
+            let node = function.node(user);
+            match is_alias(node) {
+                true => stack.push((node.result(), true)),
+                false => found.push((user, reshaped)),
+            }
+        }
+    }
+    found.sort_unstable();
+    found.dedup();
+    Some(found)
+}
+
+fn is_planar(node: &Node) -> Option<bool> {
+    Layout::of(&node.attrs).ok().map(|l| l != Layout::RowMajor)
+}
+
+/// Whether an elementwise node can be computed in the kernel of an elementwise user.
+fn follows(function: &Function, node: &Node, user: &Node) -> bool {
+    function.ty(user.result()).tensor().map(|t| &t.shape)
+        == function.ty(node.result()).tensor().map(|t| &t.shape)
+        && is_planar(user) == is_planar(node)
+}
+
+/// Whether an elementwise node can be computed in the kernel of a reduction of its result.
+fn absorbs(function: &Function, node: &Node, user: &Node) -> bool {
+    let planar = is_planar(node) != Some(false) || is_planar(user) != Some(false);
+    if planar || !reduce::combines(user.op) {
+        return false;
+    }
+    let Some(domain) = Domain::of(function, user) else {
+        return false;
+    };
+    let shape = &function.tensor_ty(node.result()).shape;
+    domain.fits(shape)
+        && node.operands.iter().all(|&operand| {
+            function
+                .constant_value(operand)
+                .is_some_and(|c| c.splat_value().is_some())
+                || domain.strides(shape, function.tensor_ty(operand)).is_some()
+        })
+}
+
+/// Whether computing a value in so many kernels costs less than storing it.
+fn may_repeat(function: &Function, node: &Node, kernels: usize) -> bool {
+    let elements = function.tensor_ty(node.result()).elements();
+    let mut large: Vec<ValueId> = node.operands.clone();
+    large.retain(|&v| {
+        function.tensor_ty(v).elements() == elements && function.constant_value(v).is_none()
+    });
+    large.sort_unstable();
+    large.dedup();
+    is_cheap(node.op)
+        && MAX_REPEATS
+            .get(large.len())
+            .is_some_and(|&most| kernels <= most)
+}
+
+/// Whether an op takes an instruction or two.
+fn is_cheap(op: Op) -> bool {
+    matches!(
+        op,
+        Op::Add
+            | Op::Sub
+            | Op::Mul
+            | Op::Negate
+            | Op::Abs
+            | Op::Maximum
+            | Op::Minimum
+            | Op::Clamp
+            | Op::Equal
+            | Op::Greater
+            | Op::GreaterEqual
+            | Op::LogicalAnd
+            | Op::LogicalOr
+            | Op::LogicalNot
+            | Op::Select
+            | Op::Cast
+    )
+}
