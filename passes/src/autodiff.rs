@@ -28,7 +28,7 @@ use crate::options::{OptionInfo, OptionKind, Options, did_you_mean};
 use crate::registry::PassInfo;
 use crate::report::Report;
 use path::Path;
-pub use rules::{manual, without_derivative};
+pub use rules::{manual, smooth, without_derivative};
 use vjp::Vjp;
 
 /// The pass.

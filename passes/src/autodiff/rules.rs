@@ -123,11 +123,17 @@ pub(super) static RULES: &[Row] = &[
     ),
     row(
         Op::Maximum,
-        &[by("g where x > y, g/2 where x = y", elementwise::maximum)],
+        &[by(
+            "g where it is larger, g/2 where both are equal",
+            elementwise::maximum,
+        )],
     ),
     row(
         Op::Minimum,
-        &[by("g where x < y, g/2 where x = y", elementwise::minimum)],
+        &[by(
+            "g where it is smaller, g/2 where both are equal",
+            elementwise::minimum,
+        )],
     ),
     row(Op::Equal, &[STEP]),
     row(Op::Greater, &[STEP]),
@@ -236,19 +242,41 @@ pub(super) fn find(op: Op, operand: usize) -> Option<Rule> {
     row.rules.get(operand).or(row.rules.last()).copied()
 }
 
-/// The table as the Markdown that stands in `docs/autodiff.md`.
+/// The table as the Markdown that stands in `docs/autodiff.md`; neighbours with equal rules share a
+/// row.
 pub fn manual() -> String {
-    let mut text = String::from("| op | operand | cotangent |\n|---|---|---|\n");
+    let mut rows: Vec<(String, String)> = Vec::new();
     for row in RULES {
-        let def = row.op.def();
-        for (i, operand) in def.operands.iter().enumerate() {
-            if let Some(rule) = find(row.op, i) {
-                let (op, operand, equation) = (def.name, operand.name, rule.equation);
-                text.push_str(&format!("| `{op}` | {operand} | {equation} |\n"));
-            }
+        let rules = describe(row);
+        let op = format!("`{}`", row.op.def().name);
+        match rows.last_mut() {
+            Some((ops, same)) if *same == rules => *ops = format!("{ops}, {op}"),
+            _ => rows.push((op, rules)),
         }
     }
+    let mut text = String::from("| op | cotangents of its operands |\n|---|---|\n");
+    for (ops, rules) in rows {
+        text.push_str(&format!("| {ops} | {rules} |\n"));
+    }
     text
+}
+
+/// The equations of an op; with the operands' names, where they differ.
+fn describe(row: &Row) -> String {
+    let operands = row.op.def().operands;
+    let equation = |i: usize| find(row.op, i).map_or("", |rule| rule.equation);
+    if (1..operands.len()).all(|i| equation(i) == equation(0)) {
+        return equation(0).to_owned();
+    }
+    let each = operands.iter().enumerate();
+    let each = each.map(|(i, operand)| format!("{}: {}", operand.name, equation(i)));
+    each.collect::<Vec<String>>().join("; ")
+}
+
+/// The ops that have a derivative other than zero by some operand.
+pub fn smooth() -> impl Iterator<Item = Op> {
+    let smooth = |row: &&Row| row.rules.iter().any(|rule| rule.build.is_some());
+    RULES.iter().filter(smooth).map(|row| row.op)
 }
 
 /// The ops that have no derivative, in the order of their declarations.

@@ -93,7 +93,7 @@ impl Problem {
     /// Differentiates and compares with central differences.
     pub fn check(mut self) {
         let f = self.function();
-        check(&f, &self.inputs, 1e-5);
+        check(&f, &self.inputs);
     }
 }
 
@@ -115,9 +115,15 @@ pub fn gradients(f: &Function, inputs: &[ArrayD<f64>]) -> Vec<(usize, ArrayD<f64
     found
 }
 
-/// Asserts that every element of every gradient is the central difference of the objective, within
-/// `tolerance` of the larger of itself and a thousandth of the largest element.
-pub fn check(f: &Function, inputs: &[ArrayD<f64>], tolerance: f64) {
+/// Asserts that the gradients are central differences, within 1e-5; large tensors are probed at
+/// some 40 places.
+pub fn check(f: &Function, inputs: &[ArrayD<f64>]) {
+    check_at(f, inputs, 1e-5, 40, 1e-5);
+}
+
+/// Asserts that every gradient is the central difference of the objective over `step` at some
+/// `places`, within `tolerance` of the larger of itself and a thousandth of the largest element.
+pub fn check_at(f: &Function, inputs: &[ArrayD<f64>], step: f64, places: usize, tolerance: f64) {
     let objective = |inputs: &[ArrayD<f64>]| -> f64 {
         let results = evaluate_f64(f, inputs).unwrap();
         let i = (0..f.results.len()).find(|&i| f.result_name(i) == Some("loss"));
@@ -129,9 +135,7 @@ pub fn check(f: &Function, inputs: &[ArrayD<f64>], tolerance: f64) {
         assert_eq!(gradient.shape(), inputs[arg].shape());
         let largest = gradient.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
         let count = gradient.len();
-        // Large tensors are probed at some 40 places.
-        for i in (0..count).step_by((count / 40).max(1)) {
-            let step = 1e-5;
+        for i in (0..count).step_by((count / places).max(1)) {
             let mut moved = inputs.to_vec();
             let mut at = |offset: f64| {
                 moved[arg].as_slice_mut().unwrap()[i] = inputs[arg].as_slice().unwrap()[i] + offset;

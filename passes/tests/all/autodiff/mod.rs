@@ -3,6 +3,9 @@
 mod contraction;
 mod differences;
 mod elementwise;
+mod jax;
+mod kinks;
 mod movement;
+mod networks;
 mod structure;
 mod training;

@@ -158,3 +158,22 @@ fn names_that_are_not_there_get_a_hint() {
         "{text}"
     );
 }
+
+#[test]
+fn the_manual_has_the_table_of_rules() {
+    let page = include_str!("../../../../docs/autodiff.md");
+    let table = hla_passes::autodiff::manual();
+    assert!(
+        page.contains(&table),
+        "docs/autodiff.md needs this table:\n{table}"
+    );
+    let list = hla_passes::autodiff::without_derivative()
+        .filter(|&op| op != Op::Opaque && op != Op::Const)
+        .map(|op| format!("`{}`", op.def().name));
+    let list: Vec<String> = list.collect();
+    let list = list.join(", ");
+    assert!(
+        page.contains(&list),
+        "docs/autodiff.md needs this list:\n{list}"
+    );
+}
