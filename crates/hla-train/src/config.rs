@@ -41,6 +41,8 @@ pub struct TrainConfig {
     pub schedule: Schedule,
     /// Epochs of plain float training before stage 1.
     pub float_epochs: u32,
+    /// Whether that is all: no weight becomes ternary.
+    pub float_only: bool,
     /// t₁ of stage 1.
     pub t1: f64,
     /// t₂ of stage 1.
@@ -100,6 +102,7 @@ impl Default for TrainConfig {
             least_learning_rate: 0.0,
             schedule: Schedule::Stage,
             float_epochs: 0,
+            float_only: false,
             t1: 0.3,
             t2: 0.7,
             t_step: 0.04,
@@ -144,7 +147,7 @@ pub struct Phase {
 
 impl TrainConfig {
     /// The phases of Algorithm 1, in order; float training goes before it. Stage 2 is always there,
-    /// if only to set Δ̄.
+    /// if only to set Δ̄, unless all is float.
     pub fn plan(&self) -> Vec<Phase> {
         let phase = |stage, t, epochs, loss_aware_weight, before| Phase {
             stage,
@@ -157,6 +160,9 @@ impl TrainConfig {
         let mut plan = Vec::new();
         if self.float_epochs > 0 {
             plan.push(phase(Stage::Float, None, self.float_epochs, 0.0, 0));
+        }
+        if self.float_only {
+            return plan;
         }
         let mut before = 0;
         if self.epochs_per_t > 0 {
@@ -384,6 +390,13 @@ mod tests {
         assert_eq!(plan[10].stage, Stage::Ternarize);
         assert_eq!(plan[10].epochs, 200);
         assert!((plan[10].t.unwrap() - 0.8).abs() < 1e-12);
+        let float = TrainConfig {
+            float_epochs: 3,
+            float_only: true,
+            ..TrainConfig::default()
+        };
+        let plan = float.plan();
+        assert_eq!((plan.len(), plan[0].stage), (1, Stage::Float));
         let all = TrainConfig {
             float_epochs: 3,
             t1: 0.7,

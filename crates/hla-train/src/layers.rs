@@ -150,6 +150,7 @@ pub(crate) fn records(
             let shape = state.ty(&layer.weight).map_or(&[][..], |ty| &ty.shape);
             LayerRecord {
                 name: layer.weight.clone(),
+                weights: q.len(),
                 sparsity: zeros as f64 / q.len().max(1) as f64,
                 cosine: mean_cosine(shape, layer.axis, w, q),
                 threshold: threshold(layer, state),

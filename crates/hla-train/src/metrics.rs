@@ -55,6 +55,8 @@ impl Evaluation {
 pub struct LayerRecord {
     /// The name of its weight.
     pub name: String,
+    /// Its elements, m·n.
+    pub weights: usize,
     /// Share of zeros in Ŵ.
     pub sparsity: f64,
     /// Mean cosine similarity of the columns of W and Ŵ, as in the paper's Table 4.
@@ -92,6 +94,15 @@ pub struct EpochRecord {
     pub seconds: f64,
     /// Training images a second, evaluation left out.
     pub images_per_second: f64,
+}
+
+impl EpochRecord {
+    /// Share of zeros over all layers that become ternary; 0 without one.
+    pub fn sparsity(&self) -> f64 {
+        let weights: usize = self.layers.iter().map(|l| l.weights).sum();
+        let zeros = self.layers.iter().map(|l| l.sparsity * l.weights as f64);
+        zeros.sum::<f64>() / weights.max(1) as f64
+    }
 }
 
 /// When weights were looked at.
@@ -223,6 +234,7 @@ mod tests {
             eval_ternary: None,
             layers: vec![LayerRecord {
                 name: "w".to_owned(),
+                weights: 10,
                 sparsity: 0.7,
                 cosine: 0.9,
                 threshold: None,
@@ -231,6 +243,7 @@ mod tests {
             images_per_second: 100.0,
         };
         assert_eq!(record.eval.unwrap().accuracy(), 0.9);
+        assert!((record.sparsity() - 0.7).abs() < 1e-12);
         let history = History {
             events: vec![Event::Epoch(record)],
         };

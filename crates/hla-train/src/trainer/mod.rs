@@ -129,7 +129,10 @@ impl<'a> Trainer<'a> {
         let state = init::state(&graphs.state, &setup.weights, config.seed).map_err(|e| vec![e])?;
         let mut trainer = Trainer {
             specs: graphs.state.clone(),
-            layers: graphs.layers.clone(),
+            layers: match setup.config.float_only {
+                true => Vec::new(),
+                false => graphs.layers.clone(),
+            },
             input: graphs.input.clone(),
             programs,
             data: setup.data,
@@ -265,7 +268,7 @@ impl Programs {
             ternary_step: when(ternary, &graphs.ternary_step)?,
             evaluate_float: when(evaluates && float, &graphs.evaluate_float)?,
             evaluate: when(evaluates && finetune, &graphs.evaluate)?,
-            evaluate_ternary: when(evaluates, &graphs.evaluate_ternary)?,
+            evaluate_ternary: when(evaluates && !config.float_only, &graphs.evaluate_ternary)?,
             sphere: match &graphs.sphere {
                 Some(sphere) => when(true, sphere)?,
                 None => None,
