@@ -11,6 +11,7 @@ mod report;
 mod resident;
 mod run;
 mod timing;
+mod train;
 mod verify;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -29,18 +30,22 @@ struct Cli {
 const EXAMPLES: &str = "\
 Examples:
   hlac compile cnn.mlir --weights cnn.safetensors --target aarch64 -o cnn.o
+  hlac train cnn.mlir --weights cnn.safetensors --data train-images.npy -o ternary.safetensors
   hlac run cnn.mlir --weights cnn.safetensors --input @images.npy --output @logits.npy
   hlac opt cnn.mlir --weights cnn.safetensors \\
       --pass-pipeline='builtin.module(hla-freeze,canonicalize)'
   hlac inspect cnn.o --count-multiplies
 
 A model is MLIR text or bytecode in the TOSA dialect; `-` reads it from standard input.
-Exit status: 0 done, 1 the input cannot be used, 2 the command line is wrong, 70 a mistake in hlac.";
+Exit status: 0 done, 1 the input cannot be used, 2 the command line is wrong, 70 a mistake in hlac,
+130 interrupted.";
 
 #[derive(Subcommand)]
 enum Command {
     /// Make a model ternary and write an object file and a C header
     Compile(compile::Args),
+    /// Train a model to be ternary
+    Train(Box<train::Args>),
     /// Run a model in this process on .npy files
     Run(run::Args),
     /// Run a pass pipeline on a model and print the result, like mlir-opt
@@ -62,6 +67,8 @@ pub enum Failure {
     Input(hlac::Error),
     /// The options contradict each other: told as clap tells it.
     Usage(String),
+    /// The user interrupted it; this is what they should know.
+    Stopped(String),
 }
 
 impl From<hlac::Error> for Failure {
@@ -89,6 +96,7 @@ pub fn main() -> u8 {
     let mut sources = Sources::default();
     let result = match cli.command {
         Command::Compile(args) => compile::run(&args, &mut sources),
+        Command::Train(args) => train::run(&args, &mut sources),
         Command::Run(args) => run::run(&args, &mut sources),
         Command::Opt(args) => opt::run(&args, &mut sources),
         Command::Passes(args) => passes::run(&args),
@@ -110,6 +118,10 @@ pub fn main() -> u8 {
             // Nobody is left to tell if standard error is closed.
             let _ = error.print();
             2
+        }
+        Err(Failure::Stopped(message)) => {
+            eprintln!("{}", report::visible(&message));
+            130
         }
     }
 }

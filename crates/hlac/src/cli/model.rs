@@ -128,8 +128,10 @@ enum Threshold {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Scope {
+pub enum Scope {
+    /// Each layer has its own
     Layer,
+    /// All layers together
     Global,
 }
 
@@ -230,7 +232,7 @@ impl TernaryArgs {
 }
 
 /// What a user writes for a value.
-fn value_name(value: impl ValueEnum) -> String {
+pub fn value_name(value: impl ValueEnum) -> String {
     value
         .to_possible_value()
         .map_or_else(String::new, |v| v.get_name().to_owned())

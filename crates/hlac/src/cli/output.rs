@@ -31,11 +31,17 @@ impl Outputs {
         self.files.push((path.into(), bytes.into()));
     }
 
-    /// Writes all files or none: each is written beside its place under another name, and only
-    /// when all are complete do they get their names.
-    pub fn commit(self) -> Result<(), Diagnostic> {
-        let mut ready = Vec::new();
-        let mut streams = Vec::new();
+    /// Whether all files could be written now; nothing is left behind.
+    pub fn check(&self) -> Result<(), Diagnostic> {
+        self.compare()?;
+        for (path, _) in self.files.iter().filter(|(path, _)| !is_stream(path)) {
+            prepare(path, b"").map_err(|e| refuse(path, &e))?;
+        }
+        Ok(())
+    }
+
+    /// Refuses outputs in the same place, or in that of an input.
+    fn compare(&self) -> Result<(), Diagnostic> {
         for (i, (path, _)) in self.files.iter().enumerate() {
             if self.files[..i].iter().any(|(p, _)| p == path) && !is_stream(path) {
                 return Err(Diagnostic::error(
@@ -52,6 +58,15 @@ impl Outputs {
                 .help("choose another place with -o or --output"));
             }
         }
+        Ok(())
+    }
+
+    /// Writes all files or none: each is written beside its place under another name, and only
+    /// when all are complete do they get their names.
+    pub fn commit(self) -> Result<(), Diagnostic> {
+        self.compare()?;
+        let mut ready = Vec::new();
+        let mut streams = Vec::new();
         for (path, bytes) in &self.files {
             match is_stream(path) {
                 true => streams.push((path, bytes)),
@@ -104,6 +119,21 @@ fn prepare(path: &Path, bytes: &[u8]) -> std::io::Result<tempfile::NamedTempFile
     file.write_all(bytes)?;
     file.flush()?;
     Ok(file)
+}
+
+/// Whether files can be written in a folder, which need not exist yet; nothing is left behind.
+pub fn check_folder(path: &Path) -> Result<(), Diagnostic> {
+    let inside = match path.is_dir() {
+        true => path.join("file"),
+        false if path.exists() => {
+            let error = std::io::Error::other("it is no directory");
+            return Err(refuse(path, &error));
+        }
+        // The folder itself is what will be made.
+        false => path.to_owned(),
+    };
+    prepare(&inside, b"").map_err(|e| refuse(path, &e))?;
+    Ok(())
 }
 
 fn refuse(path: &Path, error: &std::io::Error) -> Diagnostic {
