@@ -374,7 +374,7 @@ fn inner_loop(target: &str, input: &[usize], weight: &[usize], dtype: DType) -> 
 
 #[test]
 fn inner_loops() {
-    // Of 4 pixels × 8 channels, and of 1 × 32.
+    // Of 2 pixels × 16 channels (4 × 8 of i8), and of 1 × 32.
     let image = (&[1, 8, 8, 64][..], &[64, 1, 1, 64][..]);
     let vector = (&[1, 1, 1, 64][..], &[64, 1, 1, 64][..]);
     for target in ["x86_64", "aarch64"] {

@@ -58,8 +58,7 @@ impl EmitKernel for Combine {
                 at = k.index(at, index, (stride * WORD) as i64);
             }
             let [_, row, column] = self.strides;
-            for (i, &sum) in sums.iter().enumerate() {
-                let (r, v) = (i as u64 / self.grid.vectors, i as u64 % self.grid.vectors);
+            for (&sum, (r, v)) in sums.iter().zip(self.grid.places()) {
                 let at = k.offset(at, (r * row * WORD) as i64);
                 let lanes = LANES.min(self.columns - v * LANES);
                 if column == 1 && lanes == LANES {

@@ -87,7 +87,8 @@ pub(super) fn conv2d(
         columns,
         Some(bias),
         target.output.clone(),
-    );
+    )
+    .wide();
     let weights = Pack {
         arithmetic,
         source: Source {

@@ -170,13 +170,19 @@ impl Dense {
             let weights: Vec<Value> = (0..tile.vectors)
                 .map(|v| arithmetic.words(k, row, 16 * v as i32))
                 .collect();
-            for pixel in 0..tile.pixels {
-                let (address, step) = pixels.input(k, pixel, at);
-                let x = arithmetic.broadcast(k, address, step + (word * WORD) as i32);
-                for (v, &w) in weights.iter().enumerate() {
-                    let sum = &mut state[1 + (pixel * tile.vectors) as usize + v];
-                    *sum = arithmetic.multiply_add(k, x, w, *sum);
-                }
+            let inputs: Vec<Value> = (0..tile.pixels)
+                .map(|pixel| {
+                    let (address, step) = pixels.input(k, pixel, at);
+                    arithmetic.broadcast(k, address, step + (word * WORD) as i32)
+                })
+                .collect();
+            for (sum, (pixel, v)) in state[1..].iter_mut().zip(tile.places()) {
+                // The first factor's register is overwritten: of the more numerous, fewer are copied.
+                let (first, second) = match tile.pixels < tile.vectors {
+                    true => (weights[v], inputs[pixel]),
+                    false => (inputs[pixel], weights[v]),
+                };
+                *sum = arithmetic.multiply_add(k, first, second, *sum);
             }
         }
         state[0] = k.offset(state[0], (words * self.word_stride()) as i64);
@@ -215,8 +221,8 @@ impl EmitKernel for Dense {
             let to = at_most(k, to, self.tiling.tiles());
             k.for_range(from, to, 1, |k, tile| {
                 let pixels = self.tiling.addresses(k, input, output, tile);
-                let mut state = self.tiling.begin(k, column);
-                state.insert(0, panel);
+                let mut state = vec![panel];
+                state.extend(self.tiling.begin(k, column));
                 if self.words() > 0 {
                     let start = pixels.start(k);
                     state = self.sum_taps(k, &pixels, 0, start, state);

@@ -69,14 +69,11 @@ impl Depthwise {
         let arithmetic = self.tiling.arithmetic;
         let tile = self.tiling.tile;
         let mut next = vec![state[0]];
-        for pixel in 0..tile.pixels {
-            let (address, step) = pixels.input(k, pixel, at);
-            for v in 0..tile.vectors {
-                let w = arithmetic.words(k, state[0], 16 * v as i32);
-                let x = arithmetic.words(k, address, step + 16 * v as i32);
-                let sum = state[1 + (pixel * tile.vectors + v) as usize];
-                next.push(arithmetic.multiply_add(k, w, x, sum));
-            }
+        for (i, (pixel, v)) in tile.places().into_iter().enumerate() {
+            let (address, step) = pixels.input(k, pixel as u64, at);
+            let w = arithmetic.words(k, state[0], 16 * v as i32);
+            let x = arithmetic.words(k, address, step + 16 * v as i32);
+            next.push(arithmetic.multiply_add(k, w, x, state[1 + i]));
         }
         next
     }

@@ -45,7 +45,7 @@ pub(super) fn lower(
         input: prepared.row,
         output: columns,
     };
-    let tiling = Tiling::new(arithmetic, &[axis], columns, None, target.output.clone());
+    let tiling = Tiling::new(arithmetic, &[axis], columns, None, target.output.clone()).wide();
     let width = tiling.tile.columns();
     let in_place = arithmetic == Arithmetic::F32
         && cx.constant(node, 1).is_none()

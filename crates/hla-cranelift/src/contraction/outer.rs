@@ -89,7 +89,7 @@ impl Grid {
                 });
             }
         }
-        let best = grids.into_iter().min_by_key(|g| g.cost());
+        let best = grids.into_iter().min_by_key(|g| (g.cost(), g.tile_rows));
         best.unwrap_or(Grid {
             taps,
             rows,
@@ -119,6 +119,24 @@ impl Grid {
 
     pub fn accumulators(&self) -> u64 {
         self.tile_rows * self.vectors
+    }
+
+    /// Whether a tile has no fewer rows than vectors.
+    fn is_tall(&self) -> bool {
+        self.tile_rows >= self.vectors
+    }
+
+    /// Row and vector of each accumulator of a tile. The code of one follows that of the one before,
+    /// so what there is less of is kept in registers.
+    pub fn places(&self) -> impl Iterator<Item = (u64, u64)> + use<> {
+        let Grid {
+            tile_rows, vectors, ..
+        } = *self;
+        let tall = self.is_tall();
+        (0..tile_rows * vectors).map(move |i| match tall {
+            true => (i / vectors, i % vectors),
+            false => (i % tile_rows, i / tile_rows),
+        })
     }
 
     pub fn tile_columns(&self) -> u64 {
@@ -303,15 +321,13 @@ impl Outer {
                 offsets.push(at);
             }
         }
-        let step = |window: Window, distance: u64| match window.output {
-            1 => 0,
-            _ => (window.stride * distance) as i64,
-        };
-        let (down, across) = (step(rows, self.input.row), step(cols, self.input.pixel));
-        input = k.index(input, w[0], across);
+        let down = (rows.stride * self.input.row) as i64;
+        input = k.index(input, w[0], self.across());
         gradient = k.index(gradient, w[0], self.gradient.pixel as i64);
         let width = k.b.ins().isub(w[1], w[0]);
-        let width = k.scale(width, self.gradient.pixel as i64);
+        let odd = k.band(width, 1);
+        let even = k.b.ins().isub(width, odd);
+        let even = k.scale(even, self.gradient.pixel as i64);
         let none = k.f32_const(types::F32X4, 0.0);
         let sums = vec![none; self.grid.accumulators() as usize];
         k.for_range_carry(n[0], n[1], 1, &sums, |k, image, sums| {
@@ -320,61 +336,87 @@ impl Outer {
             k.for_range_carry(h[0], h[1], 1, sums, |k, line, sums| {
                 let input = k.index(input, line, down);
                 let from = k.index(gradient, line, self.gradient.row as i64);
-                let to = k.b.ins().iadd(from, width);
                 let mut state = sums.to_vec();
                 state.push(input);
-                let pixel = self.gradient.pixel as i64;
-                let mut state = k.for_range_carry(from, to, pixel, &state, |k, at, state| {
-                    let mut state = state.to_vec();
-                    if let Some(input) = state.pop() {
-                        self.multiply(k, &mut state, input, at, &offsets);
-                        state.push(k.offset(input, across));
-                    }
-                    state
+                // Sums wander among registers; after two pixels they are back.
+                let step = 2 * self.gradient.pixel as i64;
+                let pairs = k.b.ins().iadd(from, even);
+                let mut state = k.for_range_carry(from, pairs, step, &state, |k, at, state| {
+                    let next = self.multiply(k, state, at, &offsets);
+                    let at = k.offset(at, self.gradient.pixel as i64);
+                    self.multiply(k, &next, at, &offsets)
                 });
+                let last = |k: &mut KernelBuilder<'_>| self.multiply(k, &state, pairs, &offsets);
+                state = k.either(odd, last, |_| state.clone());
                 state.pop();
                 state
             })
         })
     }
 
-    /// Adds the products of one pixel.
+    /// Adds the products of one pixel, and steps to the next; the address of the input comes last in
+    /// the state.
     fn multiply(
         &self,
         k: &mut KernelBuilder<'_>,
-        sums: &mut [Value],
-        input: Value,
+        state: &[Value],
         gradient: Value,
         offsets: &[Value],
-    ) {
-        let vectors = self.grid.vectors as usize;
+    ) -> Vec<Value> {
+        let Some((&input, sums)) = state.split_last() else {
+            return Vec::new();
+        };
         let base = match self.form {
             Form::Channels => input,
             _ => gradient,
         };
-        let columns: Vec<Value> = (0..vectors)
+        let columns: Vec<Value> = (0..self.grid.vectors)
             .map(|v| k.read(types::F32X4, base, 16 * v as i32))
             .collect();
-        for (r, sums) in sums.chunks_exact_mut(vectors).enumerate() {
-            let row = match self.form {
-                Form::Channels => {
-                    let one = k.read(types::F32, gradient, (r as u64 * WORD) as i32);
-                    k.splat(types::F32X4, one)
-                }
-                Form::Elements => {
-                    let at = k.b.ins().iadd(input, offsets[r]);
-                    let one = k.read(types::F32, at, 0);
-                    k.splat(types::F32X4, one)
-                }
-                Form::Depthwise => {
-                    let at = k.b.ins().iadd(input, offsets[r]);
-                    k.read(types::F32X4, at, 0)
-                }
-            };
-            for (sum, &column) in sums.iter_mut().zip(&columns) {
-                *sum = k.fma(row, column, *sum);
+        let rows: Vec<Value> = (0..self.grid.tile_rows as usize)
+            .map(|r| self.row(k, r, input, gradient, offsets))
+            .collect();
+        let tall = self.grid.is_tall();
+        let product = |(sum, (r, v)): (&Value, (u64, u64))| {
+            let (row, column) = (rows[r as usize], columns[v as usize]);
+            // The first factor's register is overwritten: of the more numerous, fewer are copied.
+            match tall {
+                true => k.fma(row, column, *sum),
+                false => k.fma(column, row, *sum),
             }
-        }
+        };
+        let mut next: Vec<Value> = sums.iter().zip(self.grid.places()).map(product).collect();
+        next.push(k.offset(input, self.across()));
+        next
+    }
+
+    /// The factor of a row of a tile, in every lane or for each.
+    fn row(
+        &self,
+        k: &mut KernelBuilder<'_>,
+        row: usize,
+        input: Value,
+        gradient: Value,
+        offsets: &[Value],
+    ) -> Value {
+        let one = match self.form {
+            Form::Channels => k.read(types::F32, gradient, (row as u64 * WORD) as i32),
+            Form::Elements => {
+                let at = k.b.ins().iadd(input, offsets[row]);
+                k.read(types::F32, at, 0)
+            }
+            Form::Depthwise => {
+                let at = k.b.ins().iadd(input, offsets[row]);
+                return k.read(types::F32X4, at, 0);
+            }
+        };
+        k.splat(types::F32X4, one)
+    }
+
+    /// Bytes from the input of a pixel to that of the next.
+    fn across(&self) -> i64 {
+        let [_, columns] = self.window;
+        (columns.stride * self.input.pixel) as i64
     }
 }
 

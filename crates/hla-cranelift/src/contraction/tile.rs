@@ -68,6 +68,17 @@ impl Tile {
         Tile { pixels, vectors }
     }
 
+    /// Pixel and vector of each accumulator while a kernel sums. The code of one follows that of the
+    /// one before, so what there is less of is kept in registers.
+    pub fn places(self) -> Vec<(usize, usize)> {
+        let (pixels, vectors) = (self.pixels as usize, self.vectors as usize);
+        let place = |i| match pixels < vectors {
+            true => (i % pixels, i / pixels),
+            false => (i / vectors, i % vectors),
+        };
+        (0..pixels * vectors).map(place).collect()
+    }
+
     /// Columns.
     pub fn columns(self) -> u64 {
         self.vectors * LANES
@@ -154,6 +165,20 @@ impl Tiling {
         }
     }
 
+    /// Makes tiles of the whole image wider where the columns fill them: a product overwrites one of
+    /// its factors, and of four vectors that two pixels use fewer must be copied than of four pixels
+    /// that two vectors use.
+    pub fn wide(mut self) -> Tiling {
+        let full = self.columns.div_ceil(LANES).is_multiple_of(4);
+        if self.arithmetic == Arithmetic::F32 && self.tile.pixels == 4 && full {
+            self.tile = Tile {
+                pixels: 2,
+                vectors: 4,
+            };
+        }
+        self
+    }
+
     /// All pixels.
     pub fn pixel_count(&self) -> u64 {
         self.pixels.iter().map(|a| a.extent).product()
@@ -215,7 +240,7 @@ impl Tiling {
         pixels
     }
 
-    /// The accumulators of a tile before anything is summed, pixel by pixel.
+    /// The accumulators of a tile before anything is summed, in the order of [`Tile::places`].
     pub fn begin(&self, k: &mut KernelBuilder<'_>, column: Value) -> Vec<Value> {
         let row = match self.bias {
             Some(bias) if bias.first => self.bias(k, bias, column),
@@ -224,7 +249,8 @@ impl Tiling {
                 vec![zero; self.tile.vectors as usize]
             }
         };
-        row.repeat(self.tile.pixels as usize)
+        let places = self.tile.places();
+        places.into_iter().map(|(_, vector)| row[vector]).collect()
     }
 
     /// The bias of the tile's columns.
@@ -260,7 +286,7 @@ impl Tiling {
         LANES.min(self.columns - vector * LANES)
     }
 
-    /// Finishes and stores the sums of a tile.
+    /// Finishes and stores the sums of a tile, which are in the order of [`Tile::places`].
     pub fn finish(
         &self,
         k: &mut KernelBuilder<'_>,
@@ -272,9 +298,13 @@ impl Tiling {
             Some(bias) if !bias.first => Some(self.bias(k, bias, column)),
             _ => None,
         };
-        for (pixel, row) in sums.chunks_exact(self.tile.vectors as usize).enumerate() {
+        let mut rows = vec![Vec::new(); self.tile.pixels as usize];
+        for (&sum, (pixel, _)) in sums.iter().zip(self.tile.places()) {
+            rows[pixel].push(sum);
+        }
+        for (pixel, row) in rows.into_iter().enumerate() {
             let first = pixels.output(k, pixel as u64);
-            for (vector, &sum) in row.iter().enumerate() {
+            for (vector, sum) in row.into_iter().enumerate() {
                 let sum = match &bias {
                     Some(bias) => self.arithmetic.add(k, sum, bias[vector]),
                     None => sum,

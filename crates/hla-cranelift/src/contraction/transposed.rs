@@ -220,7 +220,8 @@ fn dense(
     )?;
     let size = weight.ty.dtype.bytes() as u64;
     for part in plane.parts(&prepared) {
-        let tiling = Tiling::new(arithmetic, &part.axes, columns, bias, target.output.clone());
+        let tiling =
+            Tiling::new(arithmetic, &part.axes, columns, bias, target.output.clone()).wide();
         let first_tap = part.kernel[0] * strides.taps[0] + part.kernel[1] * strides.taps[1];
         let back = plane.back(&part, strides.taps);
         let weights = Pack {
