@@ -55,7 +55,7 @@ fn measure(op: Op, operands: [&[usize]; 2], bias: usize, attrs: Attrs) -> Result
     if op == Op::Conv2d {
         shapes.push(&extent);
     }
-    let types: Vec<TensorType> = shapes.into_iter().map(|s| TensorType::f32(s)).collect();
+    let types: Vec<TensorType> = shapes.into_iter().map(TensorType::f32).collect();
     let inputs: Vec<Tensor> = types.iter().map(values).collect::<Result<_, _>>()?;
     let args: Vec<_> = types
         .into_iter()
