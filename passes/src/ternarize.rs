@@ -94,6 +94,8 @@ fn skipped(
 /// What becomes of a layer.
 struct Planned {
     ternary: Ternary,
+    /// Whether the weights had one magnitude per column besides zero, and stay exactly as they are.
+    already: bool,
     /// Mean cosine similarity of the columns of W and Ŵ.
     cosine: f64,
 }
@@ -123,7 +125,12 @@ fn plan(
             continue;
         }
         let matrix = layer.matrix();
-        let ternary = match (layer.ternarize, recognize(matrix.view())) {
+        let recognized = match layer.ternarize {
+            None => recognize(matrix.view()),
+            Some(_) => None,
+        };
+        let already = recognized.is_some();
+        let ternary = match (layer.ternarize, recognized) {
             (Some(op), _) => trained(function, layer, op)?,
             (None, Some(ternary)) => ternary,
             (None, None) => {
@@ -138,7 +145,11 @@ fn plan(
             }
         };
         let cosine = similarity::mean_cosine(matrix.view(), &ternary);
-        plan.push(Some(Planned { ternary, cosine }));
+        plan.push(Some(Planned {
+            ternary,
+            already,
+            cosine,
+        }));
     }
     Ok(plan)
 }

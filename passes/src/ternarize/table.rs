@@ -47,7 +47,12 @@ pub(super) fn tell(
             .map(ToString::to_string)
             .collect();
         let mut row: Vec<Cell> = vec![layer.name.as_str().into(), shape.join("x").into()];
-        let Some(Planned { ternary, cosine }) = planned else {
+        let Some(Planned {
+            ternary,
+            already,
+            cosine,
+        }) = planned
+        else {
             after += if once { float_bytes } else { 0 };
             let reason = reasons.get(&i).copied().unwrap_or("float");
             row.push(format!("{}: {reason}", layer.dtype()).into());
@@ -64,7 +69,11 @@ pub(super) fn tell(
         zeros += ternary.trits.iter().filter(|&&t| t == 0).count();
         let used = || ternary.scale.iter().copied().filter(|&a| a > 0.0);
         let counts = entropy::trit_counts(ternary.trits.iter().copied());
-        row.push("ternary".into());
+        let kind = match already {
+            true => "already ternary",
+            false => "ternary",
+        };
+        row.push(kind.into());
         row.push(ternary.sparsity().into());
         row.push((*cosine).into());
         row.push(

@@ -1,6 +1,7 @@
 use hla_ir::{Arg, DType, Function, Op, Tensor, TensorType, ValueId};
 use hla_passes::Cell;
 
+use crate::agree::assert_agree;
 use crate::build::{Build, i64s, passes};
 
 /// A convolution with weights `[oc, 1, 1, ic]` on `x`.
@@ -157,14 +158,36 @@ fn columns_of_zeros_warn_and_bad_weights_are_errors() {
 
 #[test]
 fn weights_that_are_ternary_already_keep_their_values() {
-    let weights = [0.5, 0.0, -0.5, 0.5, 0.0, 0.0, 2.0, -2.0];
-    let (new, _) = passes(
-        "hla-ternarize{quantize-all sparsity=0.9}",
-        &one_conv(&weights),
-    )
-    .unwrap();
-    let trits = vec![1, 0, -1, 1, 0, 0, 1, -1];
-    assert_eq!(ternary(&new), [(trits, vec![0.5, 2.0])]);
+    // Two magnitudes, one a column, and a column of zeros.
+    let weights = [
+        0.5, 0.0, -0.5, 0.5, 0.0, 0.0, 2.0, -2.0, 0.0, -0.0, 0.0, 0.0,
+    ];
+    let f = one_conv(&weights);
+    for options in ["sparsity=0.9", "threshold=twn scale=mean", "scope=global"] {
+        let text = format!("hla-ternarize{{quantize-all {options}}}");
+        let (new, report) = passes(&text, &f).unwrap();
+        let trits = vec![1, 0, -1, 1, 0, 0, 1, -1, 0, 0, 0, 0];
+        assert_eq!(ternary(&new), [(trits, vec![0.5, 2.0, 0.0])], "{options}");
+        let row = &report.tables[0].rows[0];
+        assert_eq!(row[2].to_string(), "already ternary");
+        assert_eq!(row[4], Cell::Float(1.0), "the cosine");
+        assert_agree(&f, &new, 1e-6, 0.0);
+    }
+    // The rules of what stays float hold for it too.
+    let (new, report) = passes("hla-ternarize", &f).unwrap();
+    assert_eq!(ternary(&new), []);
+    assert_eq!(
+        report.tables[0].rows[0][2].to_string(),
+        "f32: first convolution"
+    );
+}
+
+#[test]
+fn a_magnitude_off_by_one_bit_is_not_ternary_already() {
+    let mut weights = [0.5, 0.0, -0.5, 0.5, 0.0, 0.0, 2.0, -2.0];
+    weights[7] = -2.0_f32.next_up();
+    let (_, report) = passes("hla-ternarize{quantize-all}", &one_conv(&weights)).unwrap();
+    assert_eq!(report.tables[0].rows[0][2].to_string(), "ternary");
 }
 
 #[test]

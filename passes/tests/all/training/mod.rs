@@ -5,3 +5,4 @@ mod equations;
 mod model;
 mod numbers;
 mod recognition;
+mod refusals;
