@@ -11,23 +11,20 @@ pub struct Scale {
     pub test: usize,
     /// Epochs of float training that every run begins with.
     pub float: usize,
-    /// Epochs of each run after that.
+    /// Epochs of each run after that; the first four of HLA are stage 1, one for each t.
     pub more: usize,
-    /// Of these, epochs of stage 1: those at each of the ten t of Algorithm 1.
-    pub each_t: usize,
-    /// Epochs of stage 1 where t does not change, for the cosine similarities of Table 4.
-    pub fixed: usize,
 }
+
+/// Epochs of stage 1, one for each t of 0.3, 0.4, 0.5 and 0.6.
+const STAGE_1: usize = 4;
 
 impl Scale {
     /// What docs/reproduction.md tells.
     pub const FULL: Scale = Scale {
         train: 20_000,
         test: 4_000,
-        float: 12,
-        more: 24,
-        each_t: 1,
-        fixed: 10,
+        float: 8,
+        more: 12,
     };
 
     /// To see that it works.
@@ -35,9 +32,7 @@ impl Scale {
         train: 2_000,
         test: 500,
         float: 3,
-        more: 14,
-        each_t: 1,
-        fixed: 10,
+        more: 6,
     };
 }
 
@@ -71,115 +66,151 @@ impl Run {
 /// What all runs have in common; rates fall to zero along one cosine in each stage.
 const COMMON: &str = "--batch 128 --augment shift=3 --schedule cosine --reestimate 100";
 
-/// Rates: the same for every method that computes with ternary weights.
-const TERNARY: &str = "--ternary-lr 0.05";
+/// The rate of every method that computes with ternary weights.
+const TERNARY: &str = "--ternary-lr 0.1";
 
-/// The settings, those that later ones are compared with first: name and arguments.
-fn settings(scale: &Scale) -> Vec<(String, String)> {
-    let Scale {
-        float,
-        more,
-        each_t,
-        fixed,
-        ..
-    } = *scale;
-    let stage_1 = 10 * each_t;
-    let stage_2 = more - stage_1;
+/// Stage 1 as all hyperspherical runs have it.
+const STAGE: &str = "--lr 0.05 --t-step 0.1 --epochs-per-t 1";
+
+/// λ in both stages.
+const LAMBDA: &str = "--lambda 0.1";
+
+/// A setting: its name and what `hlac train` is told.
+type Setting = (String, String);
+
+/// Every method at equal shares of zeros, and at its own.
+fn methods(scale: &Scale) -> Vec<Setting> {
+    let Scale { float, more, .. } = *scale;
+    let plain = |name: &str| format!("--quantizer {name} {TERNARY} --ternary-epochs {more}");
     let mut all = vec![
-        (
-            "start".to_owned(),
+        setting(
+            "start",
             format!("--quantizer float --float-epochs {float} --float-lr 0.1"),
         ),
-        (
-            "float".to_owned(),
+        setting(
+            "float",
             format!("--quantizer float --float-epochs {more} --float-lr 0.05"),
         ),
     ];
-    let mut add = |name: &str, arguments: String| all.push((name.to_owned(), arguments));
-
-    // Table 1: every method at equal shares of zeros, and at its own.
-    let hla = format!(
-        "--quantizer hla {TERNARY} --lr 0.05 --epochs-per-t {each_t} --ternary-epochs {stage_2}"
-    );
-    let plain = |name: &str| format!("--quantizer {name} {TERNARY} --ternary-epochs {more}");
-    for zeros in ["0.7", "0.8"] {
-        let percent = &zeros[2..];
-        add(
-            &format!("ste-{percent}0"),
-            format!("{} --sparsity {zeros}", plain("ste")),
+    for (percent, zeros, start) in [(80, 0.8, 0.81), (70, 0.7, 0.7)] {
+        let hla = hla(
+            scale,
+            &format!("--threshold-scope global --threshold-start {start}"),
         );
-        for name in ["twn", "ttq"] {
-            let arguments = format!("{} --threshold sparsity --sparsity {zeros}", plain(name));
-            add(&format!("{name}-{percent}0"), arguments);
+        all.push(setting(format!("hla-{percent}"), hla));
+        for name in ["ste", "twn", "ttq"] {
+            let rule = if name == "ste" {
+                ""
+            } else {
+                "--threshold sparsity"
+            };
+            let arguments = format!("{} {rule} --sparsity {zeros}", plain(name));
+            all.push(setting(format!("{name}-{percent}"), arguments));
         }
-        add(
-            &format!("hla-{percent}0"),
-            format!("{hla} --threshold-start {zeros}"),
+        let arguments = format!(
+            "{} --sparsity {zeros} --threshold-scope global",
+            plain("ste")
         );
+        all.push(setting(format!("ste-{percent}-global"), arguments));
     }
-    add("twn", plain("twn"));
-    add("ttq", plain("ttq"));
-    add("hla", hla.clone());
+    all.extend(["twn", "ttq"].map(|name| setting(name, plain(name))));
+    all
+}
 
-    // Figure 3, the scope of Δ, Eq. 13: one change each of hla-80.
-    let base = format!("{hla} --threshold-start 0.8");
-    for s in ["alpha", "none"] {
-        add(&format!("hla-80-s-{s}"), format!("{base} --rescale {s}"));
-    }
-    add("hla-80-global", format!("{base} --threshold-scope global"));
-    add(
-        "hla-80-symmetric",
-        format!("{base} --threshold-gradient symmetric"),
-    );
-    add("hla-80-fixed", format!("{base} --threshold fixed"));
-    add("hla-80-project", format!("{base} --sphere project"));
+/// Figure 3, the scope of Δ, Eq. 13, λ: one change each of `hla-80`.
+fn choices(scale: &Scale) -> Vec<Setting> {
+    let global = "--threshold-scope global --threshold-start 0.81";
+    let changes = [
+        ("layer", "--threshold-start 0.81".to_owned()),
+        ("s-alpha", format!("{global} --rescale alpha")),
+        ("s-none", format!("{global} --rescale none")),
+        (
+            "symmetric",
+            format!("{global} --threshold-gradient symmetric"),
+        ),
+        ("fixed", format!("{global} --threshold fixed")),
+        ("no-loss", format!("{global} --lambda 0")),
+        ("lambda-1", format!("{global} --lambda 1")),
+        ("project", format!("{global} --sphere project")),
+    ];
+    changes
+        .map(|(name, change)| setting(format!("hla-80-{name}"), hla(scale, &change)))
+        .into()
+}
 
-    // Table 4: stage 1 alone, cosine similarity at its t.
-    let stage_1_at = |t: &str, rest: &str| {
+/// Table 4: stage 1 alone, at one t.
+fn cosines(scale: &Scale) -> Vec<Setting> {
+    let at = |t: f64, rest: &str| {
+        let epochs = scale.more;
         format!(
-            "--quantizer hla --lr 0.05 --t1 {t} --t2 {t} --t2-inclusive --epochs-per-t {fixed} --ternary-epochs 0 {rest}"
+            "--quantizer hla --lr 0.05 --t1 {t} --t2 {t} --t2-inclusive --epochs-per-t {epochs} \
+             --ternary-epochs 0 --threshold-start {t} {rest}"
         )
     };
-    add("cosine-off", stage_1_at("0.7", "--lambda 0 --sphere off"));
-    add("cosine-sphere", stage_1_at("0.7", "--lambda 0"));
-    for t in ["0.5", "0.7", "0.9", "0.95"] {
-        add(&format!("cosine-{t}"), stage_1_at(t, "--lambda 10"));
-    }
+    let mut all = vec![
+        setting("cosine-off", at(0.7, "--lambda 0 --sphere off")),
+        setting("cosine-sphere", at(0.7, "--lambda 0")),
+    ];
+    all.extend([0.5, 0.7, 0.9, 0.95].map(|t| setting(format!("cosine-{t}"), at(t, "--lambda 10"))));
+    all
+}
 
-    // Table 3: where Δ̄ starts against the schedule of Δ.
-    for start in ["0.7", "0.65", "0.6"] {
-        for t in ["0.5", "0.7", "0.9"] {
+/// Table 3: where Δ̄ starts against the schedule of Δ.
+fn starts(scale: &Scale) -> Vec<Setting> {
+    let stage_2 = scale.more - STAGE_1;
+    let mut all = Vec::new();
+    for start in [0.7, 0.65, 0.6] {
+        let start_at = format!("--threshold-scope global --threshold-start {start}");
+        for t in [0.5, 0.7, 0.9] {
             let arguments = format!(
-                "--quantizer hla {TERNARY} --lr 0.05 --t1 {t} --t2 {t} --t2-inclusive \
-                 --epochs-per-t {stage_1} --ternary-epochs {stage_2} --threshold-start {start}"
+                "--quantizer hla {TERNARY} --lr 0.05 {LAMBDA} --t1 {t} --t2 {t} --t2-inclusive \
+                 --epochs-per-t {STAGE_1} --ternary-epochs {stage_2} {start_at}"
             );
-            add(&format!("grid-{start}-{t}"), arguments);
+            all.push(setting(format!("grid-{start}-{t}"), arguments));
         }
-        add(
-            &format!("grid-{start}-grow"),
-            format!("{hla} --threshold-start {start}"),
-        );
+        all.push(setting(format!("grid-{start}-grow"), hla(scale, &start_at)));
     }
     all
 }
 
-/// All runs, seed by seed.
-pub fn runs(scale: &Scale, seeds: u64) -> Vec<Run> {
-    let settings = settings(scale);
-    let words = |text: &str| {
-        text.split_whitespace()
-            .map(str::to_owned)
-            .collect::<Vec<_>>()
+/// HLA with these options besides; its own λ if they hold one.
+fn hla(scale: &Scale, rest: &str) -> String {
+    let lambda = if rest.contains("--lambda") {
+        ""
+    } else {
+        LAMBDA
     };
-    let run = |seed, (setting, arguments): &(String, String)| Run {
+    let stage_2 = scale.more - STAGE_1;
+    format!("--quantizer hla {TERNARY} {STAGE} {lambda} --ternary-epochs {stage_2} {rest}")
+}
+
+fn setting(name: impl Into<String>, arguments: String) -> Setting {
+    (name.into(), arguments)
+}
+
+/// All runs: the settings that others are compared with first, and seed by seed within each table.
+pub fn runs(scale: &Scale, seeds: u64) -> Vec<Run> {
+    let run = |seed, (setting, arguments): &Setting| Run {
         setting: setting.clone(),
         seed,
         begins_with: (setting != "start").then(|| format!("start.{seed}")),
-        arguments: words(&format!("{arguments} {COMMON}")),
+        arguments: format!("{arguments} {COMMON}")
+            .split_whitespace()
+            .map(str::to_owned)
+            .collect(),
     };
-    (0..seeds)
-        .flat_map(|seed| settings.iter().map(move |s| run(seed, s)))
-        .collect()
+    let tables = [
+        methods(scale),
+        choices(scale),
+        cosines(scale),
+        starts(scale),
+    ];
+    let of = |settings: &Vec<Setting>| -> Vec<Run> {
+        (0..seeds)
+            .flat_map(|seed| settings.iter().map(move |s| run(seed, s)))
+            .collect()
+    };
+    tables.iter().flat_map(of).collect()
 }
 
 /// Keeps the runs whose names contain `text`, and those that they begin with.
@@ -211,7 +242,7 @@ mod tests {
             };
             let fixed =
                 number("--t1") == number("--t2") && run.arguments.contains(&"--t1".to_owned());
-            let phases = if fixed { 1 } else { 10 };
+            let phases = if fixed { 1 } else { STAGE_1 };
             let stage_1 = phases * number("--epochs-per-t").unwrap_or(0);
             let epochs = stage_1
                 + number("--float-epochs").unwrap_or(0)

@@ -63,16 +63,21 @@ impl Found {
     fn methods(&self) -> String {
         let mut rows = vec![format!("| float | {} | | 0 |", self.accuracy("float"))];
         let labels = [
-            ("ste", "plain STE"),
-            ("twn", "TWN"),
-            ("ttq", "TTQ"),
-            ("hla", "HLA"),
+            ("ste", "", "plain STE"),
+            ("twn", "", "TWN"),
+            ("ttq", "", "TTQ"),
+            ("hla", "", "HLA"),
+            (
+                "ste",
+                "-global",
+                "plain STE, one Δ over all layers as HLA has it",
+            ),
         ];
-        for suffix in ["-70", "-80", ""] {
-            for (method, label) in labels {
-                let setting = format!("{method}{suffix}");
-                // Plain STE has no share of zeros of its own.
-                if setting != "ste" {
+        for percent in ["-70", "-80", ""] {
+            for (method, suffix, label) in labels {
+                // Of the last group only these have a share of zeros of their own.
+                if !percent.is_empty() || matches!(method, "twn" | "ttq") {
+                    let setting = format!("{method}{percent}{suffix}");
                     let (accuracy, gap) = (self.accuracy(&setting), self.gap(&setting));
                     rows.push(format!(
                         "| {label} | {accuracy} | {gap} | {} |",
@@ -88,13 +93,15 @@ impl Found {
         let choices = [
             (
                 "hla-80",
-                "HLA from T(0.8): S = 1 − w², Eq. 13 as printed, Δ of each layer",
+                "HLA: one Δ over all layers, S = 1 − w², Eq. 13 as printed, λ = 0.1",
             ),
+            ("hla-80-layer", "a Δ of each layer"),
             ("hla-80-s-alpha", "S = 1 − (w/α)²"),
             ("hla-80-s-none", "without S"),
             ("hla-80-symmetric", "Eq. 13 with −sign(w)"),
             ("hla-80-fixed", "Δ̄ stays where it starts"),
-            ("hla-80-global", "one Δ over all layers"),
+            ("hla-80-no-loss", "without L_d"),
+            ("hla-80-lambda-1", "λ = 1"),
             ("hla-80-project", "projection after each step"),
         ];
         let row = |(setting, label): &(&str, &str)| {
