@@ -293,9 +293,9 @@ ops! {
 
     /// The hyperspherical layer's weight, Eq. 3: w/√(Σ w² + ε) for each column, a slice along `axis`.
     Normalize "hla.normalize" (one("weight")) { COLUMNS, attr("epsilon", AttrKind::F32, Default::F32(1e-4)) } => training::normalize;
-    /// T(t), Eq. 8: the ⌊t·n⌋-th smallest of the n magnitudes |w|, counted from 0, the largest for t ≥ 1; t is a tensor of one element.
+    /// T(t), Eq. 8: the ⌊t·n⌋-th smallest of the n magnitudes |w|, counted from 0, the product in f32, the largest for t ≥ 1; t is a tensor of one element; a NaN is larger than any number.
     Threshold "hla.threshold" (one("weight"), one("share")) {} => training::threshold;
-    /// Ŵ = Ternary(W, Δ), Eq. 4–5 and 10: α_j·sign(w) where |w| > Δ, else 0; α_j = 1/√(non-zeros of column j); an empty column keeps its largest entry, the first of equals. The gradient by w is g ⊙ S (Eq. 11–12): S is 1 − w² for `weight`, max(0, 1 − (w/α)²) for `alpha`, 1 for `none`. The gradient by Δ is Eq. 13: the mean of g ⊙ S over w ≠ 0 divided by all m·n (`signed`), minus that of g ⊙ S ⊙ sign(w) (`symmetric`), or zero (`none`).
+    /// Ŵ = Ternary(W, Δ), Eq. 4–5 and 10: α_j·sign(w) where |w| > Δ, else 0; α_j = 1/√(non-zeros of column j); an empty column keeps its largest entry, the first of equals, unless all are zero; a Δ below 0 counts as 0, and a NaN weight becomes 0. The gradient by w is g ⊙ S (Eq. 11–12): S is 1 − w² for `weight`, max(0, 1 − (w/α)²) for `alpha`, 1 for `none`. The gradient by Δ is Eq. 13: the mean of g ⊙ S over w ≠ 0 divided by all m·n (`signed`), minus that of g ⊙ S ⊙ sign(w) (`symmetric`), or zero (`none`).
     SteTernarize "hla.ste_ternarize" (one("weight"), one("threshold")) {
         COLUMNS, attr("rescale", AttrKind::Str, Default::Str("weight")), attr("threshold_gradient", AttrKind::Str, Default::Str("signed"))
     } => training::ste_ternarize;
@@ -314,15 +314,15 @@ ops! {
         attr("mu", AttrKind::F32, Default::F32(0.9)), attr("weight_decay", AttrKind::F32, Default::F32(0.0)), attr("nesterov", AttrKind::Bool, Default::Bool(false))
     } => training::sgd_update;
 
-    /// Gradient of `tosa.conv2d` by its input, from that by its result and the weight.
+    /// Gradient of `tosa.conv2d` by its input, from that by its result and the weight: Σ over (kh, kw, oc) of g·w for each input element.
     Conv2dInputGrad "hla.conv2d_input_grad" (one("gradient"), one("weight")) { PAD, STRIDE, DILATION, INPUT_SHAPE } => gradient::conv2d_input;
-    /// Gradient of `tosa.conv2d` by its weight, from its input and the gradient by its result.
+    /// Gradient of `tosa.conv2d` by its weight, from its input and the gradient by its result: Σ over (n, oh, ow) of x·g for each weight.
     Conv2dWeightGrad "hla.conv2d_weight_grad" (one("input"), one("gradient")) { KERNEL, PAD, STRIDE, DILATION } => gradient::conv2d_weight;
     /// Gradient of `tosa.depthwise_conv2d` by its input, from that by its result and the weight.
     DepthwiseConv2dInputGrad "hla.depthwise_conv2d_input_grad" (one("gradient"), one("weight")) { PAD, STRIDE, DILATION, INPUT_SHAPE } => gradient::depthwise_conv2d_input;
     /// Gradient of `tosa.depthwise_conv2d` by its weight \[KH, KW, C, M\], from its input and the gradient by its result.
     DepthwiseConv2dWeightGrad "hla.depthwise_conv2d_weight_grad" (one("input"), one("gradient")) { KERNEL, PAD, STRIDE, DILATION } => gradient::depthwise_conv2d_weight;
-    /// Gradient of `tosa.max_pool2d` by its input: the first maximum of each window, in row-major order, gets that window's gradient.
+    /// Gradient of `tosa.max_pool2d` by its input: the first maximum of each window, in row-major order, gets that window's gradient; a NaN is larger than any number.
     MaxPool2dGrad "hla.max_pool2d_grad" (one("input"), one("gradient")) { KERNEL, STRIDE, PAD } => gradient::max_pool2d;
     /// Gradient of `tosa.avg_pool2d` by its input: each window's gradient, divided by its elements that are no padding, goes to all of these.
     AvgPool2dGrad "hla.avg_pool2d_grad" (one("gradient")) { KERNEL, STRIDE, PAD, INPUT_SHAPE } => gradient::avg_pool2d;

@@ -17,6 +17,8 @@ mod printing;
 mod rewriting;
 #[path = "all/tensors.rs"]
 mod tensors;
+#[path = "all/training.rs"]
+mod training;
 #[path = "all/verifying.rs"]
 mod verifying;
 #[path = "all/windows.rs"]

@@ -1,7 +1,7 @@
 //! MLIR text: numbers keep their bits, names are quoted, constants shared.
 
 use half::{bf16, f16};
-use hla_ir::graph::Module;
+use hla_ir::graph::{Module, UPDATES};
 use hla_ir::print::{Options, attr_text, dense_text, float_text, module, string_text};
 use hla_ir::{Arg, Attr, DType, Function, Location, Op, Tensor, TensorType, Type};
 use proptest::prelude::*;
@@ -237,4 +237,22 @@ fn names_locations_and_opaque_ops() {
         assert!(text.contains(expected), "{text}\nlacks: {expected}");
     }
     assert!(!m.to_string().contains("loc("));
+}
+
+#[test]
+fn results_have_attributes() {
+    let (mut f, x) = function(&["2xf32", "1xf32"]);
+    f.args[0].param = Some("w".into());
+    f.results = vec![x[1]];
+    f.add_result(x[0], UPDATES, "w");
+    f.set_result_attr(1, "test.i", 3);
+    let text = f.to_string();
+    let signature = text.lines().find(|line| line.contains("@test")).unwrap();
+    let results = r#" -> (tensor<1xf32>, tensor<2xf32> {hla.updates = "w", test.i = 3 : i64})"#;
+    assert!(signature.contains(results), "{signature}");
+    // One result with an attribute is in parentheses, too.
+    f.results.remove(0);
+    f.result_attrs.remove(0);
+    let results = r#" -> (tensor<2xf32> {hla.updates = "w", test.i = 3 : i64})"#;
+    assert!(f.to_string().contains(results), "{f}");
 }

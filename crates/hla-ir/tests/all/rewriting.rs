@@ -1,5 +1,6 @@
 //! The rewriter: equal nodes once, dead ones gone, values mapped.
 
+use hla_ir::graph::{GRADIENT, RESULT_NAME};
 use hla_ir::rewrite::{Rewriter, rewrite, without_dead_nodes};
 use hla_ir::verify::verify;
 use hla_ir::{Function, Location, Op, Tensor, TensorType, Type, ValueId};
@@ -152,4 +153,33 @@ fn rewriting_is_stable() {
     let once = copied(&f);
     assert_eq!(once, copied(&once));
     assert_eq!(once.users()[2].len(), 2);
+}
+
+#[test]
+fn attributes_of_results_stay() {
+    let (mut f, x) = function(&["2xf32", "2xf32"]);
+    let y = f.push(Op::Add, &[x[0], x[1]], none(), at(1)).unwrap();
+    f.results = vec![x[0]];
+    f.add_result(y, RESULT_NAME, "loss");
+    let same = copied(&f);
+    assert_eq!(
+        (same.result_name(0), same.result_name(1)),
+        (None, Some("loss"))
+    );
+    assert_eq!(same.updates(1), None);
+
+    // A pass that adds a result with a gradient and takes the first one away.
+    let mut rewriter = Rewriter::new(&f);
+    for (id, _) in f.iter_nodes() {
+        rewriter.copy(id).unwrap();
+    }
+    let mut results = rewriter.mapped_results();
+    results.remove(0);
+    results.push((rewriter.get(x[1]), none().with(GRADIENT, "w")));
+    let new = rewriter.finish_with(results);
+    assert_eq!(new.results, [y, x[1]]);
+    assert_eq!(
+        (new.result_name(0), new.gradient_of(1)),
+        (Some("loss"), Some("w"))
+    );
 }

@@ -1,6 +1,6 @@
 //! The verifier catches each kind of corruption that safe code can make.
 
-use hla_ir::graph::Module;
+use hla_ir::graph::{Module, UPDATES};
 use hla_ir::verify::{verify, verify_module};
 use hla_ir::{Attr, Def, Function, Location, NodeId, Op, Type, ValueId};
 
@@ -168,4 +168,44 @@ fn names_of_functions_are_unique() {
     assert_eq!(verify_module(&module), Ok(()));
     module.functions[1].results[0] = ValueId(50);
     assert!(verify_module(&module).is_err());
+}
+
+/// w' = w + w with a state argument w.
+fn update() -> Function {
+    let (mut f, w) = function(&["2x3xf32"]);
+    f.args[0].param = Some("w".into());
+    let new = f.push(Op::Add, &[w[0], w[0]], none(), Location::unknown());
+    f.add_result(new.unwrap(), UPDATES, "w");
+    f
+}
+
+#[test]
+fn an_update_has_the_type_of_its_parameter() {
+    assert_eq!(verify(&update()), Ok(()));
+    let caught = |corrupt: &dyn Fn(&mut Function), words: &str| {
+        let mut f = update();
+        corrupt(&mut f);
+        let error = verify(&f).expect_err(words);
+        assert!(error.message.contains(words), "{error}");
+    };
+    caught(
+        &|f| f.set_result_attr(0, UPDATES, "v"),
+        "result 0 updates 'v', but no argument has this hla.param",
+    );
+    caught(
+        &|f| f.add_result(ValueId(0), UPDATES, "w"),
+        "two results update 'w'",
+    );
+    caught(
+        &|f| {
+            let attrs = none().with("axis", 0);
+            let sum = f.push(Op::ReduceSum, &[ValueId(0)], attrs, Location::unknown());
+            f.results[0] = sum.unwrap();
+        },
+        "updates 'w' of type tensor<2x3xf32>, but has type tensor<1x3xf32>",
+    );
+    caught(
+        &|f| f.results.clear(),
+        "attributes of more results than it returns",
+    );
 }
