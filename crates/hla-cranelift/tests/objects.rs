@@ -210,8 +210,7 @@ fn runs() -> Vec<Run> {
     let all = [cases(), training_cases(), layers::cases()]
         .concat()
         .into_iter();
-    let cases = all
-        .filter(|c| c.name.contains(&filter) && !c.name.starts_with("depthwise_conv2d_input_grad"));
+    let cases = all.filter(|c| c.name.contains(&filter));
     cases
         .enumerate()
         .map(|(i, case)| {

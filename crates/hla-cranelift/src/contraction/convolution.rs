@@ -6,7 +6,8 @@ use super::arithmetic::{Arithmetic, WORD};
 use super::dense::{Batches, Dense, Weights};
 use super::depthwise::Depthwise;
 use super::operands::{
-    Preparation, Prepared, Target, array, bias, extents, operand, pack, prepare, zero_point,
+    Preparation, Prepared, Target, array, bias, extents, operand, pack, prepare, stored_channels,
+    zero_point,
 };
 use super::pack::{Pack, Source};
 use super::pad::Pad;
@@ -141,8 +142,8 @@ pub(super) fn depthwise(
     let [kh, kw, _, multiplier] = extents(&weight.ty.shape);
     let result: [u64; 4] = extents(&cx.function.tensor_ty(node.result()).shape);
     let columns = result[3];
-    // A vector of channels is read at once.
-    let stored = columns.max(4);
+    let pad: [u64; 4] = array(node, "pad")?;
+    let copied = pad != [0; 4] || multiplier > 1 || input.ty.dtype != arithmetic.element();
     let prepared = prepare(
         cx,
         node,
@@ -150,13 +151,13 @@ pub(super) fn depthwise(
         &Preparation {
             arithmetic,
             zero_point: zero_point(node, "input_zp"),
-            pad: array(node, "pad")?,
+            pad,
             spread: [1; 2],
             repeat: multiplier,
-            channels: stored,
+            channels: stored_channels(input.buffer, columns, copied),
         },
     )?;
-    let weights = depthwise_weights(cx, node, &weight, arithmetic, stored);
+    let (weights, stored) = depthwise_weights(cx, node, &weight, arithmetic);
     let axes = axes(&prepared, result, array(node, "stride")?);
     cx.run(Depthwise {
         name: "depthwise_conv2d",
@@ -181,15 +182,16 @@ pub(super) fn depthwise(
     Ok(())
 }
 
-/// Weights [KH, KW, C, M] as words, `stored` of them for each tap.
+/// Weights [KH, KW, C, M] as words, and how many there are for each tap.
 pub(super) fn depthwise_weights(
     cx: &mut Lowering<'_>,
     node: &Node,
     weight: &View,
     arithmetic: Arithmetic,
-    stored: u64,
-) -> Buffer {
+) -> (Buffer, u64) {
     let [kh, kw, channels, multiplier] = extents(&weight.ty.shape);
+    let copied = weight.ty.dtype != arithmetic.element();
+    let stored = stored_channels(weight.buffer, channels * multiplier, copied);
     let mut words = Pad {
         source: weight.buffer,
         from: weight.ty.dtype,
@@ -203,7 +205,7 @@ pub(super) fn depthwise_weights(
         target: weight.buffer,
     };
     if words.from == words.to && words.padded() == words.shape {
-        return weight.buffer;
+        return (weight.buffer, stored);
     }
     let constant = cx.constant(node, 1).is_some();
     let target = match constant {
@@ -215,5 +217,5 @@ pub(super) fn depthwise_weights(
         true => cx.init(words),
         false => cx.run(words),
     }
-    target
+    (target, stored)
 }

@@ -3,12 +3,12 @@
 use hla_ir::types::MAX_ELEMENTS;
 use hla_ir::{DType, Diagnostic, Layout, Node, NodeId, Tensor};
 
-use super::arithmetic::Arithmetic;
+use super::arithmetic::{Arithmetic, LANES};
 use super::output::Output;
 use super::pack::Pack;
 use super::pad::Pad;
 use super::tile::Bias;
-use crate::kernel::{Buffer, View};
+use crate::kernel::{Buffer, Slot, View};
 use crate::lower::Lowering;
 use crate::map::Chain;
 
@@ -151,6 +151,16 @@ pub(super) struct Prepared {
     pub batch: u64,
     pub row: u64,
     pub pixel: u64,
+}
+
+/// Channels that must lie in memory for each pixel where whole vectors of `columns` channels are
+/// read: nothing may be read past the end of a caller's tensor.
+pub(super) fn stored_channels(buffer: Buffer, columns: u64, copied: bool) -> u64 {
+    let guarded = matches!(buffer.slot, Slot::Input(_) | Slot::Output(_)) && !copied;
+    match guarded {
+        true => columns.next_multiple_of(LANES),
+        false => columns.max(LANES),
+    }
 }
 
 /// How an input must be prepared.

@@ -4,12 +4,13 @@
 use hla_ir::{DType, Diagnostic, Node, NodeId};
 
 use super::arithmetic::{Arithmetic, WORD};
-use super::convolution::{computes, dense_arithmetic};
+use super::convolution::{computes, dense_arithmetic, depthwise_weights};
 use super::dense::{Batches, Dense, Weights};
 use super::depthwise::Depthwise;
 use super::fold::Fold;
 use super::operands::{
-    Preparation, Prepared, Target, array, bias, extents, operand, pack, prepare, zero_point,
+    Preparation, Prepared, Target, array, bias, extents, operand, pack, prepare, stored_channels,
+    zero_point,
 };
 use super::output::Output;
 use super::pack::{Pack, Source};
@@ -275,8 +276,7 @@ pub(super) fn depthwise_input_gradient(
     let mut plane = gradient_plane(cx, node, [kh, kw])?;
     let columns = channels * multiplier;
     plane.result[3] = columns;
-    // A vector of channels is read at once.
-    let stored = columns.max(4);
+    let copied = plane.pad() != [0; 4] || plane.spread() != [1; 2];
     let prepared = prepare(
         cx,
         node,
@@ -287,10 +287,10 @@ pub(super) fn depthwise_input_gradient(
             pad: plane.pad(),
             spread: plane.spread(),
             repeat: 1,
-            channels: stored,
+            channels: stored_channels(gradient.buffer, columns, copied),
         },
     )?;
-    let weights = super::convolution::depthwise_weights(cx, node, &weight, Arithmetic::F32, stored);
+    let (weights, stored) = depthwise_weights(cx, node, &weight, Arithmetic::F32);
     let target = Target::of(cx, node, group)?;
     let (output, fold) = match multiplier {
         1 => (target.output.clone(), None),
