@@ -1,14 +1,12 @@
 //! All graphs of a training.
 
 use hla_ir::graph::UPDATES;
-use hla_ir::{Attrs, DType, Diagnostic, Function, Op, Rewriter, TensorType, ValueId};
+use hla_ir::{Attrs, Diagnostic, Function, Rewriter, TensorType, ValueId};
 
+use super::check::check;
+use super::options::step_options;
 use super::plan::{LayerPlan, Role, StateSpec, TrainingGraphs};
-use super::steps::{self, OPTIONS};
-use super::{
-    InputNorm, Loss, Quantizer, Rescale, Sphere, ThresholdGradient, ThresholdScope,
-    ThresholdSource, TrainingOptions, TwnScale, Weights, companion, roles,
-};
+use super::{TrainingOptions, Weights, companion, roles, steps};
 use crate::hyperspherical;
 use crate::loss;
 use crate::options::Options;
@@ -107,167 +105,6 @@ fn built(
         layers,
         remarks,
     })
-}
-
-/// Whether a model can be trained; gives the argument that is its input.
-pub(super) fn check(function: &Function) -> Result<usize, Vec<Diagnostic>> {
-    let mut errors = Vec::new();
-    errors.extend(function.refuse_opaque("training").err());
-    let inputs: Vec<usize> = (0..function.args.len())
-        .filter(|&i| function.args[i].param.is_none())
-        .collect();
-    match inputs[..] {
-        [_] => {}
-        [] => errors.push(
-            Diagnostic::error(
-                function.location.clone(),
-                format!("'{}' has no input besides its parameters", function.name),
-            )
-            .help("the input is the argument without hla.param"),
-        ),
-        [first, second, ..] => errors.push(
-            Diagnostic::error(
-                function.args[second].location.clone(),
-                format!(
-                    "'{}' has {} inputs, but training takes a model with one",
-                    function.name,
-                    inputs.len()
-                ),
-            )
-            .note(function.args[first].location.clone(), "the first is here")
-            .help("mark arguments that are weights with hla.param = \"name\""),
-        ),
-    }
-    let is_contraction = |op| {
-        matches!(
-            op,
-            Op::Conv2d | Op::DepthwiseConv2d | Op::TransposeConv2d | Op::MatMul
-        )
-    };
-    if function.args.iter().all(|a| a.param.is_none()) {
-        let constant = function.nodes.iter().find(|n| is_contraction(n.op));
-        let at = constant.map_or(&function.location, |n| &n.location);
-        errors.push(
-            Diagnostic::error(at.clone(), format!("'{}' has no parameters to train", function.name))
-                .help("weights are arguments with hla.param = \"name\", not constants; --weights FILE gives their values to start from"),
-        );
-    }
-    for arg in &function.args {
-        if let Some(name) = &arg.param
-            && arg.ty.tensor().is_none_or(|ty| ty.dtype != DType::F32)
-        {
-            errors.push(
-                Diagnostic::error(
-                    arg.location.clone(),
-                    format!(
-                        "parameter '{name}' is {}, but training computes in f32",
-                        arg.ty
-                    ),
-                )
-                .help("declare it as f32; what is no number to train is better a constant"),
-            );
-        }
-    }
-    match inputs[..] {
-        [input] if errors.is_empty() => Ok(input),
-        _ => Err(errors),
-    }
-}
-
-/// The chosen options as those of the steps.
-fn step_options(chosen: &TrainingOptions) -> Result<Options, Diagnostic> {
-    let or_auto = |word: Option<&'static str>| word.unwrap_or("auto");
-    let smoothing = match chosen.loss {
-        Loss::CrossEntropy { label_smoothing } => label_smoothing,
-        Loss::MeanSquaredError => 0.0,
-    };
-    Options::defaults(OPTIONS)
-        .with(
-            "quantizer",
-            match chosen.quantizer {
-                Quantizer::Hla => "hla",
-                Quantizer::Ste => "ste",
-                Quantizer::Twn => "twn",
-                Quantizer::Ttq => "ttq",
-            },
-        )?
-        .with(
-            "sphere",
-            match chosen.sphere {
-                Sphere::Reparametrize => "reparametrize",
-                Sphere::Project => "project",
-                Sphere::Off => "off",
-            },
-        )?
-        .with("epsilon", chosen.epsilon)?
-        .with(
-            "input-norm",
-            match chosen.input_norm {
-                InputNorm::Off => "off",
-                InputNorm::Patch => "patch",
-            },
-        )?
-        .with(
-            "rescale",
-            or_auto(chosen.rescale.map(|r| match r {
-                Rescale::Weight => "weight",
-                Rescale::Alpha => "alpha",
-                Rescale::None => "none",
-            })),
-        )?
-        .with(
-            "threshold",
-            or_auto(chosen.threshold.map(|t| match t {
-                ThresholdSource::Learned => "learned",
-                ThresholdSource::Fixed => "fixed",
-                ThresholdSource::Sparsity => "sparsity",
-                ThresholdSource::Rule => "rule",
-            })),
-        )?
-        .with(
-            "threshold-gradient",
-            match chosen.threshold_gradient {
-                ThresholdGradient::Signed => "signed",
-                ThresholdGradient::Symmetric => "symmetric",
-                ThresholdGradient::None => "none",
-            },
-        )?
-        .with(
-            "threshold-scope",
-            match chosen.threshold_scope {
-                ThresholdScope::Layer => "layer",
-                ThresholdScope::Global => "global",
-            },
-        )?
-        .with(
-            "twn-scale",
-            match chosen.twn_scale {
-                TwnScale::Layer => "layer",
-                TwnScale::Column => "column",
-            },
-        )?
-        .with(
-            "loss-aware",
-            or_auto(
-                chosen
-                    .loss_aware
-                    .map(|wanted| if wanted { "true" } else { "false" }),
-            ),
-        )?
-        .with(
-            "loss",
-            match chosen.loss {
-                Loss::CrossEntropy { .. } => "cross-entropy",
-                Loss::MeanSquaredError => "mse",
-            },
-        )?
-        .with("label-smoothing", smoothing)?
-        .with("batch-norm-momentum", chosen.batch_norm_momentum)?
-        .with("momentum", chosen.momentum)?
-        .with("weight-decay", chosen.weight_decay)?
-        .with("nesterov", chosen.nesterov)?
-        .with("quantize-all", chosen.quantize_all)?
-        .with("skip", chosen.skip.join(","))
 }
 
 /// Functions of the state alone: every layer's weight on the sphere, and ternary.

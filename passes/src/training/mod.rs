@@ -6,9 +6,10 @@
 //!
 //! - [`TrainingOptions`]: what a user chooses; [`build`] makes all graphs of a training;
 //! - [`steps`]: the pipelines `hla-finetune-step`, `hla-ternary-step` and `hla-evaluate`, each a pass;
-//! - [`plan`]: what a driver is handed;
+//! - `check`: what a model must be; [`plan`]: what a driver is handed;
 //! - `weights`, `batch_norm`, `roles`: what is what in a model; `edit`: what the passes share.
 
+mod check;
 mod graphs;
 mod options;
 pub mod plan;

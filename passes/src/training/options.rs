@@ -1,6 +1,11 @@
 //! What a user chooses about training. The defaults are those of the paper
 //! (arXiv 2212.12649) and, where it is silent, those that `docs/training-passes.md` lists.
 
+use hla_ir::Diagnostic;
+
+use super::steps::OPTIONS;
+use crate::options::Options;
+
 /// How weights become ternary in the ternary step.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Quantizer {
@@ -174,4 +179,100 @@ impl Default for TrainingOptions {
             keep_logits: false,
         }
     }
+}
+
+/// The chosen options as those of the steps.
+pub(super) fn step_options(chosen: &TrainingOptions) -> Result<Options, Diagnostic> {
+    let or_auto = |word: Option<&'static str>| word.unwrap_or("auto");
+    let smoothing = match chosen.loss {
+        Loss::CrossEntropy { label_smoothing } => label_smoothing,
+        Loss::MeanSquaredError => 0.0,
+    };
+    Options::defaults(OPTIONS)
+        .with(
+            "quantizer",
+            match chosen.quantizer {
+                Quantizer::Hla => "hla",
+                Quantizer::Ste => "ste",
+                Quantizer::Twn => "twn",
+                Quantizer::Ttq => "ttq",
+            },
+        )?
+        .with(
+            "sphere",
+            match chosen.sphere {
+                Sphere::Reparametrize => "reparametrize",
+                Sphere::Project => "project",
+                Sphere::Off => "off",
+            },
+        )?
+        .with("epsilon", chosen.epsilon)?
+        .with(
+            "input-norm",
+            match chosen.input_norm {
+                InputNorm::Off => "off",
+                InputNorm::Patch => "patch",
+            },
+        )?
+        .with(
+            "rescale",
+            or_auto(chosen.rescale.map(|r| match r {
+                Rescale::Weight => "weight",
+                Rescale::Alpha => "alpha",
+                Rescale::None => "none",
+            })),
+        )?
+        .with(
+            "threshold",
+            or_auto(chosen.threshold.map(|t| match t {
+                ThresholdSource::Learned => "learned",
+                ThresholdSource::Fixed => "fixed",
+                ThresholdSource::Sparsity => "sparsity",
+                ThresholdSource::Rule => "rule",
+            })),
+        )?
+        .with(
+            "threshold-gradient",
+            match chosen.threshold_gradient {
+                ThresholdGradient::Signed => "signed",
+                ThresholdGradient::Symmetric => "symmetric",
+                ThresholdGradient::None => "none",
+            },
+        )?
+        .with(
+            "threshold-scope",
+            match chosen.threshold_scope {
+                ThresholdScope::Layer => "layer",
+                ThresholdScope::Global => "global",
+            },
+        )?
+        .with(
+            "twn-scale",
+            match chosen.twn_scale {
+                TwnScale::Layer => "layer",
+                TwnScale::Column => "column",
+            },
+        )?
+        .with(
+            "loss-aware",
+            or_auto(
+                chosen
+                    .loss_aware
+                    .map(|wanted| if wanted { "true" } else { "false" }),
+            ),
+        )?
+        .with(
+            "loss",
+            match chosen.loss {
+                Loss::CrossEntropy { .. } => "cross-entropy",
+                Loss::MeanSquaredError => "mse",
+            },
+        )?
+        .with("label-smoothing", smoothing)?
+        .with("batch-norm-momentum", chosen.batch_norm_momentum)?
+        .with("momentum", chosen.momentum)?
+        .with("weight-decay", chosen.weight_decay)?
+        .with("nesterov", chosen.nesterov)?
+        .with("quantize-all", chosen.quantize_all)?
+        .with("skip", chosen.skip.join(","))
 }

@@ -202,7 +202,7 @@ pub(crate) fn of(
 
 /// Runs the passes of a step after checking that the model can be trained.
 pub(crate) fn run(function: &Function, passes: Sequence) -> Result<(Function, Report), Diagnostic> {
-    super::graphs::check(function).map_err(|mut errors| errors.swap_remove(0))?;
+    super::check::check(function).map_err(|mut errors| errors.swap_remove(0))?;
     let mut report = Report::default();
     let made = crate::pipeline::run(function, &passes, false, &mut |run| {
         report.remarks.extend(run.report.remarks.iter().cloned());

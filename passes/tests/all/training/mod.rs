@@ -6,3 +6,4 @@ mod model;
 mod numbers;
 mod recognition;
 mod refusals;
+mod weights;
