@@ -12,7 +12,15 @@ use hla_ir::{Arg, Attrs, Diagnostic, Function, Location, Op, Tensor, TensorType}
 /// A layer: name, batch, extent, input and output channels, kernel, stride.
 struct Layer(&'static str, [usize; 6]);
 
-const LAYERS: [Layer; 14] = [
+const LAYERS: [Layer; 22] = [
+    Layer("cluttered 1-8 32²", [128, 32, 1, 8, 3, 1]),
+    Layer("cluttered 8-16 32²/2", [128, 32, 8, 16, 3, 2]),
+    Layer("cluttered 16-16 16²", [128, 16, 16, 16, 3, 1]),
+    Layer("cluttered 8-16 1x1 32²/2", [128, 32, 8, 16, 1, 2]),
+    Layer("cluttered 16-32 16²/2", [128, 16, 16, 32, 3, 2]),
+    Layer("cluttered 32-32 8²", [128, 8, 32, 32, 3, 1]),
+    Layer("cluttered 32-64 8²/2", [128, 8, 32, 64, 3, 2]),
+    Layer("cluttered 64-64 4²", [128, 4, 64, 64, 3, 1]),
     Layer("resnet8 1-16 32²", [64, 32, 1, 16, 3, 1]),
     Layer("resnet8 3-16 32²", [64, 32, 3, 16, 3, 1]),
     Layer("resnet8 16-16 32²", [64, 32, 16, 16, 3, 1]),

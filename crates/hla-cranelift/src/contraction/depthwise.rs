@@ -32,7 +32,7 @@ pub(super) struct Depthwise {
 impl Depthwise {
     fn tile_multiplications(&self) -> u64 {
         let taps = self.taps[0].count * self.taps[1].count;
-        taps * self.tiling.tile.pixels * self.tiling.columns
+        (taps * self.tiling.tile.pixels * self.tiling.columns).max(1)
     }
 
     fn sum_taps(
