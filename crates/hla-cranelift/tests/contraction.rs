@@ -172,6 +172,35 @@ proptest! {
     }
 
     #[test]
+    fn transposed_products_give_the_bits_of_the_reference(
+        n in 1usize..4, rows in 1usize..14, depth in 1usize..40, columns in 1usize..70,
+        left: bool, right: bool, seed: u64,
+    ) {
+        let mut random = Random(seed);
+        let mut function = Function::new("main");
+        let mut inputs = Vec::new();
+        let mut values = Vec::new();
+        for ([a, b], transposed) in [([rows, depth], left), ([depth, columns], right)] {
+            let shape = if transposed { [n, b, a] } else { [n, a, b] };
+            inputs.push(random.tensor(&shape, DType::F32));
+            values.push(function.add_arg(Arg::new(TensorType::f32(shape))));
+        }
+        for (value, transposed) in values.iter_mut().zip([left, right]) {
+            if transposed {
+                let attrs = Attrs::new().with("perms", vec![0i64, 2, 1]);
+                *value = function.push(Op::Transpose, &[*value], attrs, Location::unknown()).unwrap();
+            }
+        }
+        let result = function.push(Op::MatMul, &values, Attrs::new(), Location::unknown()).unwrap();
+        function.results.push(result);
+        let expected = hla_reference::evaluate(&function, &inputs).unwrap();
+        let program = jit(&function, &CodegenOptions::default()).unwrap();
+        prop_assert!(program.report().kernels.iter().all(|k| !k.computes.contains("transpose")));
+        let computed = program.run(&inputs, None).unwrap();
+        Tolerance::Exact.check(&expected[0], &computed[0]).map_err(TestCaseError::fail)?;
+    }
+
+    #[test]
     fn products_give_the_bits_of_the_reference(
         n in 1usize..4, rows in 1usize..14, depth in 1usize..40, columns in 1usize..70,
         constant in 1usize..3, int8: bool, seed: u64,

@@ -105,6 +105,31 @@ fn an_update_waits_for_the_readers_of_the_old_value() {
 }
 
 #[test]
+fn gradients_of_a_matrix_product_transpose_nothing() {
+    let (mut f, args) = open(&TensorType::f32([1, 11, 11]));
+    let none = Attrs::new;
+    let swap = || Attrs::new().with("perms", vec![0i64, 2, 1]);
+    let [a, _, _, x] = args[..] else {
+        unreachable!()
+    };
+    let y = push(&mut f, Op::MatMul, &[x, a], none());
+    let xt = push(&mut f, Op::Transpose, &[x], swap());
+    let by_a = push(&mut f, Op::MatMul, &[xt, y], none());
+    let at = push(&mut f, Op::Transpose, &[a], swap());
+    // Before a is read a last time.
+    let next = push(&mut f, Op::Sub, &[a, by_a], none());
+    let by_x = push(&mut f, Op::MatMul, &[y, at], none());
+    f.add_result(next, "hla.updates", "a");
+    f.add_result(by_x, "hla.name", "by_x");
+    f.add_result(y, "hla.name", "y");
+    compare(&f, 3).unwrap();
+    let compiled = jit_step(&f, &CodegenOptions::default()).unwrap();
+    let kernels = &compiled.report().kernels;
+    let moved = kernels.iter().find(|k| k.computes.contains("transpose"));
+    assert_eq!(moved, None);
+}
+
+#[test]
 fn arguments_are_exchanged_and_returned() {
     let (mut f, args) = open(&TensorType::f32([7]));
     f.add_result(args[1], "hla.updates", "a");

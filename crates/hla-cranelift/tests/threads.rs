@@ -70,7 +70,39 @@ fn programs() -> Vec<(&'static str, Vec<TensorType>, Body)> {
             .with("stride", vec![1i64, 1])
             .with("pad", vec![1i64; 4])
     };
+    let window = |key: &'static str, value: &[i64]| {
+        none()
+            .with("pad", vec![1i64; 4])
+            .with("stride", vec![1i64; 2])
+            .with("dilation", vec![1i64; 2])
+            .with(key, value.to_vec())
+    };
+    let gradient = f32(&[2, 28, 30, 24]);
+    let depthwise = f32(&[2, 28, 30, 38]);
     vec![
+        (
+            "conv2d_input_grad",
+            vec![gradient.clone(), f32(&[24, 3, 3, 19])],
+            op(Op::Conv2dInputGrad, window("input_shape", &[2, 28, 30, 19])),
+        ),
+        (
+            "conv2d_weight_grad",
+            vec![image.clone(), gradient],
+            op(Op::Conv2dWeightGrad, window("kernel", &[3, 3])),
+        ),
+        (
+            "depthwise_input_grad",
+            vec![depthwise.clone(), f32(&[3, 3, 19, 2])],
+            op(
+                Op::DepthwiseConv2dInputGrad,
+                window("input_shape", &[2, 28, 30, 19]),
+            ),
+        ),
+        (
+            "depthwise_weight_grad",
+            vec![image.clone(), depthwise],
+            op(Op::DepthwiseConv2dWeightGrad, window("kernel", &[3, 3])),
+        ),
         ("sigmoid", vec![f32(&[50_001])], op(Op::Sigmoid, none())),
         (
             "broadcast",

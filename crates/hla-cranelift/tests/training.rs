@@ -108,8 +108,27 @@ fn gradient(op: Op, operands: [&[usize]; 2], attrs: Attrs) -> Option<Function> {
     Some(function)
 }
 
+#[test]
+fn taps_that_see_nothing_but_padding_have_no_gradient() {
+    let attrs = Attrs::new()
+        .with("pad", vec![0i64, 0, 2, 0])
+        .with("stride", vec![1i64; 2])
+        .with("dilation", vec![1i64; 2])
+        .with("kernel", vec![1i64, 3]);
+    let function = gradient(Op::Conv2dWeightGrad, [&[1, 1, 1, 4], &[1, 1, 1, 1]], attrs).unwrap();
+    let tensor = |shape: &[usize], values: &[f32]| Tensor::from_f32s(shape, values).unwrap();
+    let inputs = [
+        tensor(&[1, 1, 1, 4], &[1.0, 2.0, 3.0, 4.0]),
+        tensor(&[1, 1, 1, 1], &[10.0]),
+    ];
+    let program = jit(&function, &CodegenOptions::default()).unwrap();
+    let computed = program.run(&inputs, None).unwrap();
+    let expected = [0.0; 8].into_iter().chain([10.0, 20.0, 30.0, 40.0]);
+    assert_eq!(computed[0].to_f32s(), expected.collect::<Vec<f32>>());
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn gradients_of_random_convolutions(

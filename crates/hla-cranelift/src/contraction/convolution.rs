@@ -119,6 +119,7 @@ pub(super) fn conv2d(
             Taps::new(kw_taps, dilation_w, prepared.pixel),
         ],
         run: arithmetic.words_of(run),
+        distance: WORD,
     };
     cx.run(dense);
     target.finish(cx);

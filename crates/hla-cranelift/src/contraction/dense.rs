@@ -62,8 +62,9 @@ pub(super) struct Dense {
     pub output: u64,
     /// Outer loops of the sum.
     pub taps: [Taps; 2],
-    /// Words of the innermost loop, contiguous in the input.
+    /// Words of the innermost loop, and how many bytes apart they are in the input.
     pub run: u64,
+    pub distance: u64,
 }
 
 impl Dense {
@@ -137,15 +138,15 @@ impl Dense {
         let mut at = offset;
         let whole = self.run / UNROLL * UNROLL;
         if whole > UNROLL {
-            let end = k.offset(offset, (whole * WORD) as i64);
-            let step = (UNROLL * WORD) as i64;
+            let end = k.offset(offset, (whole * self.distance) as i64);
+            let step = (UNROLL * self.distance) as i64;
             state = k.for_range_carry(offset, end, step, &state, |k, at, state| {
                 self.sum_words(k, pixels, at, state, UNROLL)
             });
             at = end;
         } else if whole > 0 {
             state = self.sum_words(k, pixels, at, &state, whole);
-            at = k.offset(at, (whole * WORD) as i64);
+            at = k.offset(at, (whole * self.distance) as i64);
         }
         match self.run - whole {
             0 => state,
@@ -173,7 +174,7 @@ impl Dense {
             let inputs: Vec<Value> = (0..tile.pixels)
                 .map(|pixel| {
                     let (address, step) = pixels.input(k, pixel, at);
-                    arithmetic.broadcast(k, address, step + (word * WORD) as i32)
+                    arithmetic.broadcast(k, address, step + (word * self.distance) as i32)
                 })
                 .collect();
             for (sum, (pixel, v)) in state[1..].iter_mut().zip(tile.places()) {

@@ -32,6 +32,7 @@ mod weight_gradient;
 use hla_ir::{Diagnostic, Node, NodeId, Op};
 
 use crate::lower::Lowering;
+pub(crate) use matmul::is_read_transposed;
 pub(crate) use output::can_follow;
 
 /// Adds the kernels of a contraction and of a group of nodes that [`can_follow`] it, which may be

@@ -324,7 +324,9 @@ impl Outer {
         let down = (rows.stride * self.input.row) as i64;
         input = k.index(input, w[0], self.across());
         gradient = k.index(gradient, w[0], self.gradient.pixel as i64);
+        // Where all is padding, the last pixel may come before the first.
         let width = k.b.ins().isub(w[1], w[0]);
+        let width = k.b.ins().smax(width, zero);
         let odd = k.band(width, 1);
         let even = k.b.ins().isub(width, odd);
         let even = k.scale(even, self.gradient.pixel as i64);

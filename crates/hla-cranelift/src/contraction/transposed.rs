@@ -252,6 +252,7 @@ fn dense(
             output: part.output,
             taps: part.taps,
             run: arithmetic.words_of(channels),
+            distance: WORD,
         });
     }
     target.finish(cx);

@@ -216,6 +216,7 @@ impl<'a> Lowering<'a> {
             // Constants and unpacked weights are placed when somebody asks for them.
             Op::Const => Ok(()),
             Op::Unpack if self.is_lazy(node) => Ok(()),
+            Op::Transpose if crate::contraction::is_read_transposed(self.function, node) => Ok(()),
             Op::Reshape => self.alias(node),
             Op::Identity if Layout::of(&node.attrs) == Ok(Layout::RowMajor) => self.alias(node),
             Op::TernaryConv2d | Op::TernaryMatMul => crate::ternary::lower(self, node),

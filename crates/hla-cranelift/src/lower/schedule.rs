@@ -12,6 +12,7 @@ use std::collections::{BTreeSet, HashMap};
 use hla_ir::{Def, Function, Layout, Node, NodeId, Op, ValueId};
 
 use super::fuse::{Group, Kind};
+use crate::contraction::is_read_transposed;
 
 /// Groups in the order of execution, and where results go.
 pub(super) struct Schedule {
@@ -28,9 +29,18 @@ pub(super) fn is_alias(node: &Node) -> bool {
         || (node.op == Op::Identity && Layout::of(&node.attrs) == Ok(Layout::RowMajor))
 }
 
-/// The value whose buffer a value names.
+/// Whether no kernel computes a node's result: it names its operand's buffer, or whoever uses it reads
+/// that buffer in another order.
+fn is_nothing(function: &Function, node: &Node) -> bool {
+    is_alias(node) || is_read_transposed(function, node)
+}
+
+/// The value whose buffer is read in place of a value.
 pub(crate) fn root(function: &Function, mut value: ValueId) -> ValueId {
-    while let Some(node) = function.defining_node(value).filter(|n| is_alias(n)) {
+    while let Some(node) = function
+        .defining_node(value)
+        .filter(|n| is_nothing(function, n))
+    {
         value = node.operands[0];
     }
     value
@@ -56,7 +66,7 @@ struct Graph<'a> {
 
 impl Graph<'_> {
     fn is_alias(&self, group: usize) -> bool {
-        matches!(&self.groups[group].nodes[..], [one] if is_alias(self.function.node(*one)))
+        matches!(&self.groups[group].nodes[..], [one] if is_nothing(self.function, self.function.node(*one)))
     }
 
     /// Whether `to` runs after `from`.
