@@ -4,15 +4,16 @@
 //! `tosa.conv2d` and `tosa.matmul` with constant weights become `hla.ternary_conv2d` and
 //! `hla.ternary_matmul`. A weight that passes through `hla.ternarize`, as trained models have it, is
 //! taken at its own threshold; one that already has a single magnitude per channel is taken as it
-//! is. Depthwise convolutions stay float: their fan-in is too small to lose most of it.
+//! is, and so is one of TTQ, with a magnitude for + and one for −: it becomes two contractions, whose
+//! additions together are those of one. Depthwise convolutions stay float: their fan-in is too small to lose most of it.
 
+mod contraction;
 mod table;
 
 use std::collections::BTreeMap;
 
-use hla_ir::{Attrs, DType, Diagnostic, Function, Node, NodeId, Op, Rewriter, Tensor, TensorType};
-use hla_ir::{ValueId, rewrite};
-use hla_quant::ternary::{Scale, Ternary, recognize, ternarize};
+use hla_ir::{Diagnostic, Function, Node, NodeId, rewrite};
+use hla_quant::ternary::{Scale, Ternary, recognize, recognize_signed, ternarize};
 use hla_quant::{similarity, threshold};
 
 use crate::layers::{Layer, layers};
@@ -64,12 +65,14 @@ fn run(function: &Function, options: &Options) -> Result<(Function, Report), Dia
     let reasons = skipped(function, &layers, options)?;
     let plan = plan(function, &layers, &reasons, options)?;
     table::tell(function, &layers, &reasons, &plan, &mut report);
-    let by_node: BTreeMap<NodeId, (&Layer<'_>, &Ternary)> = (layers.iter())
+    let by_node: BTreeMap<NodeId, (&Layer<'_>, &Planned)> = (layers.iter())
         .zip(&plan)
-        .filter_map(|(layer, plan)| Some((layer.node, (layer, &plan.as_ref()?.ternary))))
+        .filter_map(|(layer, plan)| Some((layer.node, (layer, plan.as_ref()?))))
         .collect();
     let new = rewrite::rewrite(function, |rewriter, id, node| match by_node.get(&id) {
-        Some((layer, ternary)) => replace(rewriter, node, layer, ternary).map(|v| Some(vec![v])),
+        Some((layer, plan)) => {
+            contraction::replace(rewriter, node, layer, plan).map(|v| Some(vec![v]))
+        }
         None => Ok(None),
     })?;
     Ok((new, report))
@@ -96,6 +99,8 @@ struct Planned {
     ternary: Ternary,
     /// Whether the weights had one magnitude per column besides zero, and stay exactly as they are.
     already: bool,
+    /// The scale of −1, if it is another than that of +1.
+    negative: Option<f32>,
     /// Mean cosine similarity of the columns of W and Ŵ.
     cosine: f64,
 }
@@ -129,6 +134,19 @@ fn plan(
             None => recognize(matrix.view()),
             Some(_) => None,
         };
+        let signed = match (layer.ternarize, &recognized) {
+            (None, None) => recognize_signed(matrix.view()),
+            _ => None,
+        };
+        if let Some((ternary, negative)) = signed {
+            plan.push(Some(Planned {
+                ternary,
+                already: true,
+                negative: Some(negative),
+                cosine: 1.0,
+            }));
+            continue;
+        }
         let already = recognized.is_some();
         let ternary = match (layer.ternarize, recognized) {
             (Some(op), _) => trained(function, layer, op)?,
@@ -148,6 +166,7 @@ fn plan(
         plan.push(Some(Planned {
             ternary,
             already,
+            negative: None,
             cosine,
         }));
     }
@@ -164,7 +183,7 @@ fn global_threshold(
     let matrices: Vec<_> = (layers.iter().enumerate())
         .filter(|(i, layer)| layer.ternarize.is_none() && !reasons.contains_key(i))
         .map(|(_, layer)| layer.matrix())
-        .filter(|matrix| recognize(matrix.view()).is_none())
+        .filter(|m| recognize(m.view()).is_none() && recognize_signed(m.view()).is_none())
         .collect();
     threshold::by_sparsity(matrices.iter().map(|m| m.view()), t).ok()
 }
@@ -196,83 +215,4 @@ fn trained(function: &Function, layer: &Layer<'_>, op: &Node) -> Result<Ternary,
     let delta = op.attrs.f32("threshold").unwrap_or(0.0);
     ternarize(layer.matrix().view(), delta, Scale::Unit)
         .map_err(|error| refused(function, layer, &error))
-}
-
-/// Builds the ternary contraction; half-precision values are cast to f32 and back.
-fn replace(
-    rewriter: &mut Rewriter<'_>,
-    node: &Node,
-    layer: &Layer<'_>,
-    ternary: &Ternary,
-) -> Result<ValueId, Diagnostic> {
-    let at = &node.location;
-    let weight_at = rewriter
-        .old()
-        .defining_node(layer.weight_value)
-        .map_or(at, |n| &n.location);
-    let bad = |message: String| Diagnostic::error(at.clone(), message);
-    let channels = ternary.scale.len();
-    let trits: Vec<u8> = ternary.trits.iter().map(|&t| t as u8).collect();
-    let ty = TensorType::try_new(layer.ternary_shape(), DType::I8).map_err(bad)?;
-    let weight = Tensor::from_bytes(ty, trits).map_err(bad)?;
-    let weight = rewriter.constant(weight, weight_at.clone())?;
-    let scale = Tensor::from_f32s([channels], &ternary.scale.to_vec()).map_err(bad)?;
-    let scale = rewriter.constant(scale, weight_at.clone())?;
-    let input = cast(rewriter, rewriter.get(node.operands[0]), DType::F32, node)?;
-    let out = rewriter.old().tensor_ty(node.result()).dtype;
-    let mut attrs = Attrs::new();
-    let (op, bias) = if node.op == Op::Conv2d {
-        for name in ["pad", "stride", "dilation"] {
-            if let Some(value) = node.attrs.get(name) {
-                attrs.set(name, value.clone());
-            }
-        }
-        (
-            Op::TernaryConv2d,
-            channel_bias(rewriter, rewriter.get(node.operands[2]), channels, node)?,
-        )
-    } else {
-        let zero = Tensor::splat(TensorType::f32([channels]), 0.0);
-        (Op::TernaryMatMul, rewriter.constant(zero, at.clone())?)
-    };
-    let result = rewriter.push(op, &[input, weight, scale, bias], attrs, at.clone())?;
-    cast(rewriter, result, out, node)
-}
-
-/// A bias as f32 with an element for each channel.
-fn channel_bias(
-    rewriter: &mut Rewriter<'_>,
-    bias: ValueId,
-    channels: usize,
-    node: &Node,
-) -> Result<ValueId, Diagnostic> {
-    let at = &node.location;
-    if let Some(values) = rewriter.constant_value(bias) {
-        let mut values = values.to_f32s();
-        if values.len() == 1 {
-            values = vec![values[0]; channels];
-        }
-        let tensor = Tensor::from_f32s([channels], &values);
-        let tensor = tensor.map_err(|m| Diagnostic::error(at.clone(), m))?;
-        return rewriter.constant(tensor, at.clone());
-    }
-    let bias = cast(rewriter, bias, DType::F32, node)?;
-    if rewriter.new_function().tensor_ty(bias).shape == [channels] {
-        return Ok(bias);
-    }
-    let multiples = Attrs::new().with("multiples", vec![channels as i64]);
-    rewriter.push(Op::Tile, &[bias], multiples, at.clone())
-}
-
-fn cast(
-    rewriter: &mut Rewriter<'_>,
-    value: ValueId,
-    dtype: DType,
-    node: &Node,
-) -> Result<ValueId, Diagnostic> {
-    if rewriter.new_function().tensor_ty(value).dtype == dtype {
-        return Ok(value);
-    }
-    let attrs = Attrs::new().with("out_type", dtype);
-    rewriter.push(Op::Cast, &[value], attrs, node.location.clone())
 }

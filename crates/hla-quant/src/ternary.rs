@@ -137,6 +137,37 @@ pub fn recognize(layer: ArrayView2<'_, f32>) -> Option<Ternary> {
     Some(ternary)
 }
 
+/// What TTQ makes ternary, read back: W_p for all positive weights of the layer and W_n for all negative
+/// ones. Gives the trits with the scale W_p, and W_n. `None` for other layers, and for those with so
+/// few weights that they could be any.
+pub fn recognize_signed(layer: ArrayView2<'_, f32>) -> Option<(Ternary, f32)> {
+    let mut scales = [0.0_f32; 2];
+    for &w in layer.iter().filter(|&&w| w != 0.0) {
+        let scale = &mut scales[usize::from(w < 0.0)];
+        if *scale == 0.0 {
+            *scale = w.abs();
+        }
+        if *scale != w.abs() || !w.is_finite() {
+            return None;
+        }
+    }
+    let trits = layer.mapv(sign);
+    let [positive, negative] = scales;
+    let count = trits.iter().filter(|&&t| t != 0).count();
+    (positive > 0.0 && negative > 0.0 && count > 2).then(|| {
+        let zero_column =
+            |(j, column): (usize, ArrayView1<'_, i8>)| column.iter().all(|&t| t == 0).then_some(j);
+        let zero = trits.outer_iter().enumerate().filter_map(zero_column);
+        let ternary = Ternary {
+            zero: zero.collect(),
+            scale: Array1::from_elem(layer.nrows(), positive),
+            rescued: Vec::new(),
+            trits,
+        };
+        (ternary, negative)
+    })
+}
+
 /// ‖w‖, in f64.
 pub(crate) fn norm(column: ArrayView1<'_, f32>) -> f64 {
     column

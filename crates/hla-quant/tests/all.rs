@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use hla_quant::ternary::{Scale, Ternary, recognize, ternarize};
+use hla_quant::ternary::{Scale, Ternary, recognize, recognize_signed, ternarize};
 use hla_quant::{Error, entropy, int8, pack, similarity, threshold};
 use ndarray::{Array2, arr1, arr2};
 use proptest::prelude::*;
@@ -298,5 +298,27 @@ proptest! {
         prop_assert!((x - back).abs() <= 0.5001 * scale);
         let q = int8::quantize(x, scale);
         prop_assert_eq!(int8::quantize(back, scale), q);
+    }
+}
+
+#[test]
+fn a_scale_for_each_sign_is_read_back() {
+    let w = arr2(&[[0.5_f32, 0.0, -0.75], [0.0, 0.0, 0.0], [0.5, -0.75, 0.5]]);
+    let (ternary, negative) = recognize_signed(w.view()).unwrap();
+    assert_eq!(ternary.trits, arr2(&[[1, 0, -1], [0, 0, 0], [1, -1, 1]]));
+    assert_eq!(ternary.scale.to_vec(), [0.5; 3]);
+    assert_eq!(negative, 0.75);
+    assert_eq!(ternary.zero, [1]);
+    for other in [
+        [0.5_f32, 0.0, -0.75, 0.625],
+        [0.5, 0.0, -0.75, f32::NAN],
+        [0.5, 0.5, 0.5, 0.0],
+        // Two weights could be any.
+        [0.5, 0.0, -0.75, 0.0],
+    ] {
+        assert!(
+            recognize_signed(arr2(&[other]).view()).is_none(),
+            "{other:?}"
+        );
     }
 }

@@ -50,6 +50,7 @@ pub(super) fn tell(
         let Some(Planned {
             ternary,
             already,
+            negative,
             cosine,
         }) = planned
         else {
@@ -62,16 +63,19 @@ pub(super) fn tell(
             table.rows.push(row);
             continue;
         };
-        let bytes = pack::packed_len(n, m) + 4 * n;
+        let parts = 1 + usize::from(negative.is_some());
+        let bytes = parts * (pack::packed_len(n, m) + 4 * n);
         after += if once { bytes } else { 0 };
         count += 1;
         weights += n * m;
         zeros += ternary.trits.iter().filter(|&&t| t == 0).count();
-        let used = || ternary.scale.iter().copied().filter(|&a| a > 0.0);
+        let scales = || ternary.scale.iter().copied().chain(*negative);
+        let used = || scales().filter(|&a| a > 0.0);
         let counts = entropy::trit_counts(ternary.trits.iter().copied());
-        let kind = match already {
-            true => "already ternary",
-            false => "ternary",
+        let kind = match (already, negative) {
+            (true, Some(_)) => "already ternary, two scales",
+            (true, None) => "already ternary",
+            (false, _) => "ternary",
         };
         row.push(kind.into());
         row.push(ternary.sparsity().into());

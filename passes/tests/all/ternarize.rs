@@ -182,6 +182,35 @@ fn weights_that_are_ternary_already_keep_their_values() {
     );
 }
 
+/// TTQ's W_p = .5 and W_n = .75 for a whole layer: two contractions, which share the additions.
+#[test]
+fn a_layer_with_a_scale_for_each_sign_becomes_two() {
+    let weights = [0.5, 0.0, -0.75, 0.5, 0.0, 0.0, 0.5, -0.75];
+    let f = one_conv(&weights);
+    let (new, report) = passes("hla-ternarize{quantize-all}", &f).unwrap();
+    assert_eq!(
+        ternary(&new),
+        [
+            (vec![1, 0, 0, 1, 0, 0, 1, 0], vec![0.5, 0.5]),
+            (vec![0, 0, -1, 0, 0, 0, 0, -1], vec![0.75, 0.75])
+        ]
+    );
+    let row = &report.tables[0].rows[0];
+    assert_eq!(row[2].to_string(), "already ternary, two scales");
+    assert_agree(&f, &new, 1e-6, 0.0);
+    let (whole, _) = passes(
+        "hla-freeze,hla-ternarize{quantize-all},hla-eliminate-multiplies,hla-fuse,hla-pack",
+        &f,
+    )
+    .unwrap();
+    assert_agree(&f, &whole, 1e-6, 0.0);
+    // A third magnitude is none of TTQ's.
+    let mut other = weights;
+    other[3] = 0.625;
+    let (_, report) = passes("hla-ternarize{quantize-all}", &one_conv(&other)).unwrap();
+    assert_eq!(report.tables[0].rows[0][2].to_string(), "ternary");
+}
+
 #[test]
 fn a_magnitude_off_by_one_bit_is_not_ternary_already() {
     let mut weights = [0.5, 0.0, -0.5, 0.5, 0.0, 0.0, 2.0, -2.0];
