@@ -89,7 +89,7 @@ impl EmitKernel for Depthwise {
     }
 
     fn grain(&self) -> u64 {
-        ITEM_MULTIPLICATIONS.div_ceil(self.tile_multiplications())
+        ITEM_MULTIPLICATIONS.div_ceil(self.tile_multiplications().max(1))
     }
 
     fn emit(&self, k: &mut KernelBuilder<'_>) -> Result<(), Diagnostic> {
@@ -123,7 +123,7 @@ impl EmitKernel for Depthwise {
         let mut report = KernelReport::new(self.computes.clone(), strategy);
         report.notes.extend(self.tiling.output.describe());
         if self.weights.slot == Slot::State {
-            report.state_bytes = self.taps[0].count * self.weight_strides[0] as u64;
+            report.state_bytes = self.taps[0].count * self.weight_strides[0].unsigned_abs();
         }
         report
     }
