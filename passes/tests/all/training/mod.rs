@@ -1,6 +1,7 @@
 //! Tests of the passes that make a training of a model.
 
 mod build;
+mod decomposed;
 mod equations;
 mod model;
 mod numbers;
