@@ -135,6 +135,10 @@ fn the_latest_and_the_previous_are_kept() {
     };
     assert_eq!(epochs("latest.checkpoint"), 3);
     assert_eq!(epochs("previous.checkpoint"), 2);
+    // What a kill while writing leaves.
+    fs::write(folder.join(".checkpoint-abc"), b"HLACC").unwrap();
+    checkpoint::clean(&folder);
+    assert_eq!(names(), ["latest.checkpoint", "previous.checkpoint"]);
     // A kill between the two renamings.
     fs::remove_file(folder.join("latest.checkpoint")).unwrap();
     let found = checkpoint::find(&folder).unwrap();

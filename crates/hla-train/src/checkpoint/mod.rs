@@ -53,6 +53,9 @@ pub struct Record {
     pub history: History,
 }
 
+/// What the names of temporary files begin with.
+const TEMPORARY: &str = ".checkpoint-";
+
 /// The newest checkpoint of a folder.
 fn latest(folder: &Path) -> PathBuf {
     folder.join("latest.checkpoint")
@@ -69,6 +72,16 @@ pub fn find(folder: &Path) -> Option<PathBuf> {
     [latest(folder), previous(folder)]
         .into_iter()
         .find(|path| path.exists())
+}
+
+/// Removes the temporary files that killed processes left in a folder, as far as it can.
+pub fn clean(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with(TEMPORARY) {
+            // What cannot be removed is in nobody's way.
+            let _ = fs::remove_file(entry.path());
+        }
+    }
 }
 
 /// Reads a checkpoint.
@@ -111,7 +124,7 @@ pub fn write(folder: &Path, record: &Record, state: &State) -> Result<PathBuf, D
 fn replace(folder: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
     fs::create_dir_all(folder)?;
     let mut file = tempfile::Builder::new()
-        .prefix(".checkpoint-")
+        .prefix(TEMPORARY)
         .tempfile_in(folder)?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;

@@ -157,6 +157,7 @@ impl<'a> Trainer<'a> {
         let Some(folder) = &self.checkpoints else {
             return Ok(());
         };
+        checkpoint::clean(folder);
         let place = |path: &std::path::Path| Location::file(&*path.to_string_lossy(), 0, 0);
         let path = match (checkpoint::find(folder), resume) {
             (None, false) => return Ok(()),
