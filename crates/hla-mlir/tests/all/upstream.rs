@@ -76,6 +76,35 @@ func.func @f(%x: tensor<2x3xf32>) -> tensor<2x3xi8> {
 }
 
 #[test]
+fn mlir_opt_checks_ops_of_training() {
+    let good = r#"
+func.func @step(%w: tensor<2x3xf32> {hla.param = "w"}, %m: tensor<2x3xf32>, %r: tensor<1xf32>) -> (tensor<2x3xf32> {hla.updates = "w"}, tensor<2x3xf32>) {
+  %s = "hla.straight_through"(%w, %m) : (tensor<2x3xf32>, tensor<2x3xf32>) -> tensor<2x3xf32>
+  %p, %n = "hla.sgd_update"(%w, %s, %m, %r) {mu = 0.5 : f32, weight_decay = 0.0 : f32, nesterov = true} : (tensor<2x3xf32>, tensor<2x3xf32>, tensor<2x3xf32>, tensor<1xf32>) -> (tensor<2x3xf32>, tensor<2x3xf32>)
+  return %p, %n : tensor<2x3xf32>, tensor<2x3xf32>
+}"#;
+    mlir_opt(good).unwrap();
+    let module = parse_source("m.mlir", good.as_bytes()).unwrap();
+    assert_eq!(module.functions[0].updates(0), Some("w"));
+    for (part, wrong) in [
+        ("mu = 0.5 : f32, ", ""),
+        ("nesterov = true", "nesterov = 1.0 : f32"),
+        (
+            "(%w, %m) : (tensor<2x3xf32>, tensor<2x3xf32>)",
+            "(%w) : (tensor<2x3xf32>)",
+        ),
+    ] {
+        let text = good.replace(part, wrong);
+        assert!(text != good && mlir_opt(&text).is_err(), "{text}");
+    }
+    // Which names there are is hlac's to say.
+    let wrong = good.replace("hla.updates = \"w\"", "hla.updates = \"v\"");
+    mlir_opt(&wrong).unwrap();
+    let errors = parse_source("m.mlir", wrong.as_bytes()).unwrap_err();
+    assert!(errors[0].message.contains("updates 'v'"), "{errors:?}");
+}
+
+#[test]
 fn upstream_passes_run_and_say_what_is_wrong() {
     let module = parse_source(
         "m.mlir",
