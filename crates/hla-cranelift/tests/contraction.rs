@@ -329,6 +329,43 @@ fn sums_that_others_use_are_stored() {
 }
 
 #[test]
+fn sums_whose_cheap_user_is_computed_in_two_kernels_are_stored() {
+    // The product is computed on the way to the sum over it, and again on the way to the difference:
+    // neither kernel has the sums of the contraction to itself.
+    let mut random = Random(11);
+    let place = Location::unknown;
+    let inputs = [[1, 7, 5], [1, 5, 8], [1, 7, 8]].map(|s| random.tensor(&s, DType::F32));
+    let mut function = Function::new("main");
+    let [a, b, x] = [0, 1, 2].map(|i| function.add_arg(Arg::new(inputs[i].ty().clone())));
+    let plain = Attrs::new;
+    let sums = function
+        .push(Op::MatMul, &[a, b], plain(), place())
+        .unwrap();
+    let product = function
+        .push(Op::Mul, &[sums, x], plain(), place())
+        .unwrap();
+    let difference = function
+        .push(Op::Sub, &[product, x], plain(), place())
+        .unwrap();
+    let axis = plain().with("axis", 1i64);
+    let total = function
+        .push(Op::ReduceSum, &[product], axis, place())
+        .unwrap();
+    function.results = vec![difference, total];
+    let expected = hla_reference::evaluate(&function, &inputs).unwrap();
+    let computed = jit(&function, &CodegenOptions::default())
+        .unwrap()
+        .run(&inputs, None)
+        .unwrap();
+    assert_eq!(Tolerance::Exact.check(&expected[0], &computed[0]), Ok(()));
+    let near = Tolerance::Relative {
+        rtol: 1e-5,
+        atol: 1e-5,
+    };
+    assert_eq!(near.check(&expected[1], &computed[1]), Ok(()));
+}
+
+#[test]
 fn a_step_that_nobody_takes_may_be_huge() {
     let mut random = Random(5);
     let attrs = Attrs::new()

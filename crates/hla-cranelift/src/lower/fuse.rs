@@ -65,9 +65,16 @@ pub(super) fn groups(function: &Function) -> Vec<Group> {
         });
     }
     let users = function.users();
+    // Sums that several kernels use are stored: a user that is computed in each of them is one.
+    let used_once = |contraction: NodeId| {
+        let sums = function.node(contraction).result();
+        let mut users = users[sums.index()].iter();
+        users.all(|user| inlining.kernels[user.index()].len() == 1)
+    };
     for i in 0..groups.len() {
         if groups[i].kind == Kind::Map
             && let Some(contraction) = leading_contraction(function, &users, &groups[i].nodes)
+            && used_once(contraction)
             && let Some(before) = place[contraction.index()]
         {
             groups[before].nodes.clear();
