@@ -4,7 +4,7 @@ use cranelift_codegen::ir::{InstBuilder, types};
 use hla_ir::Diagnostic;
 
 use super::arithmetic::{LANES, WORD};
-use super::outer::Grid;
+use super::grid::Grid;
 use crate::kernel::{Buffer, EmitKernel, KernelBuilder, KernelReport};
 
 /// Sums over chunks, in their order.

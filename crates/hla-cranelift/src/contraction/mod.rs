@@ -2,15 +2,15 @@
 //!
 //! - [`convolution`], [`transposed`] (taken apart into [`phases`]), [`matmul`]: from ops to kernels;
 //! - [`operands`]: what the kernels read and write: [`pad`] copies inputs, [`pack`] weights;
-//! - [`weight_gradient`]: gradients of weights, sums of [`outer`] products over pixels, which
-//!   [`combine`] adds up; gradients of inputs are transposed convolutions;
+//! - [`weight_gradient`]: gradients of weights, sums of [`outer`] products over pixels in tiles of a
+//!   [`grid`], which [`combine`] adds up; gradients of inputs are transposed convolutions;
 //! - [`output`]: where sums go, elementwise ops that follow included;
 //! - [`dense`] and [`depthwise`]: the kernels that multiply, over tiles ([`tile`]) of words
 //!   ([`arithmetic`]).
 //!
-//! Every output is one accumulator that sums by (kh, kw, ic), or k, with a fused multiply-add: the
-//! reference's order, so results are the same bits on every target with FMA. Padding takes part as
-//! zero. See `docs/float-kernels.md`.
+//! Every output but the gradient of a weight is one accumulator that sums by (kh, kw, ic), or k, with
+//! a fused multiply-add: the reference's order, so results are the same bits on every target with
+//! FMA. Padding takes part as zero. See `docs/float-kernels.md`.
 
 mod arithmetic;
 mod combine;
@@ -18,6 +18,7 @@ mod convolution;
 mod dense;
 mod depthwise;
 mod fold;
+mod grid;
 mod matmul;
 mod operands;
 mod outer;

@@ -5,8 +5,9 @@ use hla_ir::{Diagnostic, Node};
 use super::arithmetic::{Arithmetic, LANES};
 use super::combine::Combine;
 use super::convolution::computes;
+use super::grid::Grid;
 use super::operands::{Preparation, Prepared, array, extents, operand, prepare};
-use super::outer::{Form, Grid, Image, Outer, Window};
+use super::outer::{Form, Image, Outer, Window};
 use crate::kernel::View;
 use crate::lower::Lowering;
 
