@@ -113,8 +113,10 @@ pub(super) fn ste_threshold(cx: &mut Vjp<'_, '_>) -> Built {
     } else {
         (cx.with_sign(g, w)?, -1.0)
     };
-    let sum = cx.sum_all(terms)?;
-    let sum = cx.reshape(sum, &[1])?;
+    let shape = cx.ty(w).shape.clone();
+    let terms = cx.full(terms, &shape)?;
+    let row = cx.reshape(terms, &[count])?;
+    let sum = cx.along(Op::ReduceSum, row, 0)?;
     cx.scale(sum, factor / count as f64).map(Some)
 }
 

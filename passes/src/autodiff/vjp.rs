@@ -300,12 +300,6 @@ impl Vjp<'_, '_> {
         columns[axis] = shape[axis];
         self.sum_to(value, &shape, &columns)
     }
-
-    /// The sum of everything, of the same rank.
-    pub fn sum_all(&mut self, value: ValueId) -> New {
-        let shape = self.ty(value).shape.clone();
-        self.sum_to(value, &shape, &vec![1; shape.len()])
-    }
 }
 
 /// The value with unit extents written out to `shape`.
