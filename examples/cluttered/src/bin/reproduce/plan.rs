@@ -121,9 +121,12 @@ fn methods(scale: &Scale) -> Vec<Setting> {
 fn choices(scale: &Scale) -> Vec<Setting> {
     let global = "--threshold-scope global --threshold-start 0.81";
     let changes = [
-        ("layer", "--threshold-start 0.81".to_owned()),
         ("s-alpha", format!("{global} --rescale alpha")),
         ("s-none", format!("{global} --rescale none")),
+        (
+            "layer",
+            "--threshold-scope layer --threshold-start 0.81".to_owned(),
+        ),
         (
             "symmetric",
             format!("{global} --threshold-gradient symmetric"),
@@ -141,10 +144,10 @@ fn choices(scale: &Scale) -> Vec<Setting> {
 /// Table 4: stage 1 alone, at one t.
 fn cosines(scale: &Scale) -> Vec<Setting> {
     let at = |t: f64, rest: &str| {
-        let epochs = scale.more;
+        let epochs = scale.more / 2;
         format!(
-            "--quantizer hla --lr 0.05 --t1 {t} --t2 {t} --t2-inclusive --epochs-per-t {epochs} \
-             --ternary-epochs 0 --threshold-start {t} {rest}"
+            "--quantizer hla --threshold-scope layer --lr 0.05 --t1 {t} --t2 {t} --t2-inclusive \
+             --epochs-per-t {epochs} --ternary-epochs 0 --threshold-start {t} {rest}"
         )
     };
     let mut all = vec![
@@ -201,8 +204,8 @@ pub fn runs(scale: &Scale, seeds: u64) -> Vec<Run> {
     };
     let tables = [
         methods(scale),
-        choices(scale),
         cosines(scale),
+        choices(scale),
         starts(scale),
     ];
     let of = |settings: &Vec<Setting>| -> Vec<Run> {
