@@ -4,6 +4,10 @@
 //! is free takes the next block. Compiled kernels compute each item by itself, so the results are
 //! the same bits for any number of threads.
 //!
+//! Loops of a program follow each other within microseconds, less than it takes to wake a thread: a
+//! worker that finds no work, and a caller that waits for the last worker, look again for a while
+//! before they sleep.
+//!
 //! All `unsafe` code about threads lives here. The contract: [`ThreadPool::parallel_for`] lends a
 //! closure to the workers and returns only when no worker can call it any more.
 #![allow(unsafe_code)]
@@ -11,14 +15,18 @@
 use std::cell::Cell;
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use hla_ir::{Diagnostic, Location};
 
 /// Blocks each thread gets on average: enough to even out a thread that the system interrupts.
 const BLOCKS_PER_THREAD: usize = 4;
+
+/// How long a thread looks for work before it sleeps: several times what waking it takes.
+const PATIENCE: Duration = Duration::from_micros(50);
 
 /// A kernel as C sees it: computes items `begin..end` of the loop that `ctx` describes.
 pub type CBody = unsafe extern "C" fn(ctx: *mut c_void, begin: usize, end: usize);
@@ -51,6 +59,10 @@ struct Shared {
     begin: Condvar,
     /// The last worker has left a loop.
     idle: Condvar,
+    /// Rises with every loop and at the end: [`State::epoch`] for those who look without the lock.
+    news: AtomicU64,
+    /// [`State::busy`] for those who look without the lock.
+    working: AtomicUsize,
 }
 
 #[derive(Debug)]
@@ -60,6 +72,10 @@ struct State {
     job: Option<Job>,
     /// Workers inside the current loop.
     busy: usize,
+    /// Workers that wait for `begin`.
+    asleep: usize,
+    /// Whether the caller waits for `idle`.
+    awaited: bool,
     ending: bool,
 }
 
@@ -117,10 +133,14 @@ impl ThreadPool {
                 epoch: 0,
                 job: None,
                 busy: 0,
+                asleep: 0,
+                awaited: false,
                 ending: false,
             }),
             begin: Condvar::new(),
             idle: Condvar::new(),
+            news: AtomicU64::new(0),
+            working: AtomicUsize::new(0),
         });
         let mut pool = ThreadPool {
             shared,
@@ -184,13 +204,17 @@ impl ThreadPool {
     /// Runs a loop together with the workers.
     fn share(&self, work: &Loop<'_>) {
         let _turn = lock(&self.turn);
-        {
+        let asleep = {
             let mut state = lock(&self.shared.state);
             state.epoch += 1;
             // The cast lengthens the lifetime of `work.body`; see below for why it lives enough.
             state.job = Some(Job(std::ptr::from_ref(work).cast()));
+            self.shared.news.fetch_add(1, Ordering::Release);
+            state.asleep
+        };
+        if asleep > 0 {
+            self.shared.begin.notify_all();
         }
-        self.shared.begin.notify_all();
         INSIDE.set(true);
         // Panics of the body end inside `work`, so what follows is always reached.
         work.work();
@@ -198,8 +222,15 @@ impl ThreadPool {
         let mut state = lock(&self.shared.state);
         // From here on no worker can take the job; those that have it are counted in `busy`.
         state.job = None;
-        while state.busy > 0 {
-            state = wait(&self.shared.idle, state);
+        if state.busy > 0 {
+            drop(state);
+            look_for(|| self.shared.working.load(Ordering::Acquire) == 0);
+            state = lock(&self.shared.state);
+            state.awaited = true;
+            while state.busy > 0 {
+                state = wait(&self.shared.idle, state);
+            }
+            state.awaited = false;
         }
     }
 
@@ -215,10 +246,25 @@ impl ThreadPool {
 impl Drop for ThreadPool {
     fn drop(&mut self) {
         lock(&self.shared.state).ending = true;
+        self.shared.news.fetch_add(1, Ordering::Release);
         self.shared.begin.notify_all();
         for worker in self.workers.drain(..) {
             // A worker never panics: bodies are caught.
             let _ = worker.join();
+        }
+    }
+}
+
+/// Waits until something is true, but not for long.
+fn look_for(found: impl Fn() -> bool) {
+    let mut start = None;
+    while !found() {
+        for _ in 0..32 {
+            std::hint::spin_loop();
+        }
+        let start = *start.get_or_insert_with(Instant::now);
+        if start.elapsed() > PATIENCE {
+            return;
         }
     }
 }
@@ -233,18 +279,29 @@ fn serve(shared: &Shared) {
             return;
         }
         let Some(job) = state.job.filter(|_| state.epoch != served) else {
-            state = wait(&shared.begin, state);
+            let (epoch, news) = (state.epoch, shared.news.load(Ordering::Acquire));
+            drop(state);
+            look_for(|| shared.news.load(Ordering::Acquire) != news);
+            state = lock(&shared.state);
+            // A loop that has begun meanwhile, and may be over, needs another look.
+            if state.epoch == epoch && !state.ending {
+                state.asleep += 1;
+                state = wait(&shared.begin, state);
+                state.asleep -= 1;
+            }
             continue;
         };
         served = state.epoch;
         state.busy += 1;
+        shared.working.store(state.busy, Ordering::Release);
         drop(state);
         // SAFETY: the job was taken from `State::job` and `busy` was raised under one lock, so
         // `share` does not return, and the loop and its body live, until `busy` is lowered below.
         unsafe { &*job.0 }.work();
         state = lock(&shared.state);
         state.busy -= 1;
-        if state.busy == 0 {
+        shared.working.store(state.busy, Ordering::Release);
+        if state.busy == 0 && state.awaited {
             shared.idle.notify_all();
         }
     }

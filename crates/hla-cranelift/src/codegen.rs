@@ -22,6 +22,8 @@ use crate::target::Target;
 pub(crate) struct Functions {
     pub init: FuncId,
     pub run: FuncId,
+    /// What `run` calls, in order.
+    pub run_kernels: Vec<FuncId>,
     pub kernels: Vec<KernelReport>,
     pub init_kernels: Vec<KernelReport>,
     /// Text of every function, if wanted.
@@ -72,6 +74,7 @@ pub(crate) fn generate(
     Ok(Functions {
         init,
         run,
+        run_kernels: run_ids,
         kernels,
         init_kernels,
         clif: generator.clif,

@@ -34,7 +34,7 @@ use hla_ir::{Diagnostic, Node, NodeId, Op};
 
 use crate::lower::Lowering;
 pub(crate) use matmul::is_read_transposed;
-pub(crate) use output::can_follow;
+pub(crate) use output::{can_follow, is_contraction};
 
 /// Adds the kernels of a contraction and of a group of nodes that [`can_follow`] it, which may be
 /// empty.

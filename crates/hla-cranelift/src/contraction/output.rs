@@ -124,6 +124,14 @@ fn store_some(k: &mut KernelBuilder<'_>, sums: Value, at: Value, lanes: u64) {
     }
 }
 
+/// Whether elementwise nodes can be computed on the sums of an op.
+pub(crate) fn is_contraction(op: Op) -> bool {
+    matches!(
+        op,
+        Op::Conv2d | Op::DepthwiseConv2d | Op::TransposeConv2d | Op::MatMul | Op::Conv2dInputGrad
+    )
+}
+
 /// Whether a group of elementwise nodes, the last of which gives the only result, can be computed
 /// on the sums of a contraction.
 pub(crate) fn can_follow(
@@ -132,14 +140,10 @@ pub(crate) fn can_follow(
     contraction: &Node,
     group: &[NodeId],
 ) -> bool {
-    let is_contraction = matches!(
-        contraction.op,
-        Op::Conv2d | Op::DepthwiseConv2d | Op::TransposeConv2d | Op::MatMul | Op::Conv2dInputGrad
-    );
     let Some(last) = group.last().map(|&id| function.node(id)) else {
         return false;
     };
-    if !is_contraction || !map::is_wide(function, group) {
+    if !is_contraction(contraction.op) || !map::is_wide(function, group) {
         return false;
     }
     let sums = contraction.result();

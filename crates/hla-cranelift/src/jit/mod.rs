@@ -10,14 +10,18 @@
 mod step;
 
 use std::borrow::Cow;
+use std::ffi::c_void;
 use std::mem::ManuallyDrop;
+use std::time::{Duration, Instant};
 
 use cranelift_jit::{ArenaMemoryProvider, JITBuilder, JITModule};
 use cranelift_module::default_libcall_names;
 use hla_ir::{Diagnostic, Function, Location, Tensor, TensorType};
+use hla_runtime::pool::CBody;
 use hla_runtime::{Buffer, Executable, Signature, ThreadPool};
 
 use crate::codegen;
+use crate::kernel::builder::{CTX_INPUTS, CTX_STATE, CTX_STATUS, CTX_WORKSPACE};
 use crate::lower::{self, Program};
 use crate::options::CodegenOptions;
 use crate::report::CompileReport;
@@ -38,6 +42,8 @@ pub struct JitProgram {
     state: Buffer,
     workspace_bytes: usize,
     report: CompileReport,
+    /// What `NAME_run` runs, in order: for measuring.
+    kernels: Vec<CBody>,
 }
 
 // SAFETY: after `finalize_definitions` the module is only memory that nobody writes; the state is
@@ -109,6 +115,12 @@ fn load(
             std::mem::transmute::<*const u8, unsafe extern "C" fn(*const *mut u8) -> i32>(call),
         )
     };
+    let kernels = functions.run_kernels.iter().map(|&id| {
+        let kernel = module.get_finalized_function(id);
+        // SAFETY: kernels have this signature, which `codegen` gave them.
+        unsafe { std::mem::transmute::<*const u8, CBody>(kernel) }
+    });
+    let kernels = kernels.collect();
     let mut state = Buffer::zeroed(program.state_bytes as usize)?;
     // SAFETY: the state has the size that the program was compiled with, and is aligned.
     unsafe { init(state.as_mut_ptr()) };
@@ -119,6 +131,7 @@ fn load(
         state,
         workspace_bytes: program.workspace_bytes as usize,
         report: CompileReport::new(program, target, functions.kernels, functions.init_kernels),
+        kernels,
     })
 }
 
@@ -205,13 +218,55 @@ impl JitProgram {
         // SAFETY: the table holds the arguments of `NAME_run` in order, as the caller promises; the
         // pool outlives the call.
         let status = unsafe { (self.call)(args.as_ptr()) };
-        if status != 0 {
-            return Err(failed(
-                "a gather or scatter was asked for an index out of range".to_owned(),
-            )
-            .help("indices must be at least 0 and less than the extent of the values"));
+        check_status(status)
+    }
+
+    /// Like [`JitProgram::call`], one kernel after the other; gives the time of each.
+    ///
+    /// # Safety
+    /// As for [`JitProgram::call`].
+    unsafe fn profile(
+        &self,
+        tensors: impl Iterator<Item = *mut u8>,
+        workspace: *mut u8,
+        pool: Option<&ThreadPool>,
+    ) -> Result<Vec<Duration>, Diagnostic> {
+        let mut status = 0i32;
+        // The table that kernels find addresses in: see `kernel::builder`.
+        let mut table: Vec<*mut u8> = vec![std::ptr::null_mut(); CTX_INPUTS];
+        table[CTX_STATE] = self.state.as_ptr().cast_mut();
+        table[CTX_WORKSPACE] = workspace;
+        table[CTX_STATUS] = std::ptr::from_mut(&mut status).cast();
+        table.extend(tensors);
+        let ctx: *mut c_void = table.as_mut_ptr().cast();
+        let mut times = Vec::with_capacity(self.kernels.len());
+        for (&kernel, report) in self.kernels.iter().zip(&self.report.kernels) {
+            let start = Instant::now();
+            match pool.filter(|_| report.shared) {
+                Some(pool) => {
+                    let c = pool.as_c();
+                    // SAFETY: the pool lives, and the kernel may be called from any thread for any
+                    // range of its items; the table has what it reads, as the caller promises.
+                    unsafe { (c.parallel_for)(c.pool, report.items as usize, kernel, ctx) }
+                }
+                // SAFETY: as above.
+                None => unsafe { kernel(ctx, 0, report.items as usize) },
+            }
+            times.push(start.elapsed());
         }
-        Ok(())
+        check_status(status)?;
+        Ok(times)
+    }
+}
+
+/// The error of a status that is not 0.
+fn check_status(status: i32) -> Result<(), Diagnostic> {
+    match status {
+        0 => Ok(()),
+        _ => Err(
+            failed("a gather or scatter was asked for an index out of range".to_owned())
+                .help("indices must be at least 0 and less than the extent of the values"),
+        ),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Steps in memory: code that updates a state in place.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use hla_ir::{Diagnostic, Function, Tensor};
 use hla_runtime::step::{Binding, Source, Target as Place};
@@ -51,24 +52,47 @@ pub fn jit_step_for(
     })
 }
 
+/// What one run of a step works on.
+struct Call<'t> {
+    /// The bytes of inputs that are no state.
+    _inputs: Vec<Option<Cow<'t, [u8]>>>,
+    /// Addresses of inputs and outputs.
+    tensors: Vec<*mut u8>,
+    /// The outputs that are no state.
+    results: Vec<Vec<u8>>,
+}
+
 impl StepJit {
     /// What was generated.
     pub fn report(&self) -> &CompileReport {
         self.program.report()
     }
-}
 
-impl StepProgram for StepJit {
-    fn signature(&self) -> &Signature {
-        &self.program.signature
-    }
-
-    fn step(
+    /// Runs a step as [`StepProgram::step`] does, and gives the time that each kernel of
+    /// [`StepJit::report`] took.
+    pub fn profile(
         &mut self,
         state: &mut State,
         inputs: &[(&str, &Tensor)],
         pool: Option<&ThreadPool>,
-    ) -> Result<Vec<(String, Tensor)>, Diagnostic> {
+    ) -> Result<Vec<Duration>, Diagnostic> {
+        let call = self.call(state, inputs)?;
+        let workspace = self.workspace.as_mut_ptr();
+        // SAFETY: see `StepJit::call`; the workspace is the program's own.
+        unsafe {
+            self.program
+                .profile(call.tensors.into_iter(), workspace, pool)
+        }
+    }
+
+    /// Checks a state and inputs and finds the addresses of all tensors: each has the type of its
+    /// slot. Buffers of the state are apart from each other and borrowed mutably; the only outputs
+    /// that overlap an input are those that update it, as the program was lowered for.
+    fn call<'t>(
+        &self,
+        state: &mut State,
+        inputs: &[(&str, &'t Tensor)],
+    ) -> Result<Call<'t>, Diagnostic> {
         let signature = &self.program.signature;
         let given = self.binding.check(signature, state, inputs)?;
         let given: Vec<Option<Cow<'_, [u8]>>> = given
@@ -97,20 +121,43 @@ impl StepProgram for StepJit {
                 }
             }
         }
-        // SAFETY: `check` has found every tensor to have the type of its slot. Buffers of the state
-        // are apart from each other and borrowed mutably; the only outputs that overlap an input are
-        // those that update it, as the program was lowered for. The workspace is the program's own.
+        Ok(Call {
+            _inputs: given,
+            tensors,
+            results,
+        })
+    }
+}
+
+impl StepProgram for StepJit {
+    fn signature(&self) -> &Signature {
+        &self.program.signature
+    }
+
+    fn step(
+        &mut self,
+        state: &mut State,
+        inputs: &[(&str, &Tensor)],
+        pool: Option<&ThreadPool>,
+    ) -> Result<Vec<(String, Tensor)>, Diagnostic> {
+        let call = self.call(state, inputs)?;
+        let workspace = self.workspace.as_mut_ptr();
+        // SAFETY: see `StepJit::call`; the workspace is the program's own.
         unsafe {
             self.program
-                .call(tensors.into_iter(), self.workspace.as_mut_ptr(), pool)?;
+                .call(call.tensors.iter().copied(), workspace, pool)?;
         }
-        let outputs = self.binding.targets.iter().zip(&signature.outputs);
+        let outputs = self
+            .binding
+            .targets
+            .iter()
+            .zip(&self.program.signature.outputs);
         let named = outputs.filter_map(|(target, slot)| match target {
             Place::Output(name) => Some((name, slot)),
             Place::Update(_) => None,
         });
         named
-            .zip(results)
+            .zip(call.results)
             .map(|((name, slot), bytes)| {
                 let tensor = Tensor::from_bytes(slot.ty.clone(), bytes).map_err(failed)?;
                 Ok((name.clone(), tensor))

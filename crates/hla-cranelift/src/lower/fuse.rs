@@ -65,16 +65,9 @@ pub(super) fn groups(function: &Function) -> Vec<Group> {
         });
     }
     let users = function.users();
-    // Sums that several kernels use are stored: a user that is computed in each of them is one.
-    let used_once = |contraction: NodeId| {
-        let sums = function.node(contraction).result();
-        let mut users = users[sums.index()].iter();
-        users.all(|user| inlining.kernels[user.index()].len() == 1)
-    };
     for i in 0..groups.len() {
         if groups[i].kind == Kind::Map
-            && let Some(contraction) = leading_contraction(function, &users, &groups[i].nodes)
-            && used_once(contraction)
+            && let Some(contraction) = leading_contraction(function, &users, &inlining, &groups[i])
             && let Some(before) = place[contraction.index()]
         {
             groups[before].nodes.clear();
@@ -90,14 +83,27 @@ pub(super) fn groups(function: &Function) -> Vec<Group> {
 fn leading_contraction(
     function: &Function,
     users: &[Vec<NodeId>],
-    group: &[NodeId],
+    inlining: &Inlining,
+    group: &Group,
 ) -> Option<NodeId> {
-    let operands = group.iter().flat_map(|&id| &function.node(id).operands);
+    // The sums exist nowhere else.
+    let alone = |id: NodeId| {
+        let mut users = users[function.node(id).result().index()].iter();
+        users.all(|user| {
+            inlining.kernels[user.index()]
+                .iter()
+                .eq([&group.roots[0].index()])
+        })
+    };
+    let operands = group
+        .nodes
+        .iter()
+        .flat_map(|&id| &function.node(id).operands);
     let candidates = operands.filter_map(|&value| match function.values[value.index()].def {
         Def::Node(id, _) => Some(id),
         Def::Arg(_) => None,
     });
     candidates
-        .filter(|&id| can_follow(function, users, function.node(id), group))
+        .filter(|&id| alone(id) && can_follow(function, users, function.node(id), &group.nodes))
         .max_by_key(|id| id.index())
 }

@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use hla_ir::{Function, Layout, Node, NodeId, Op, ValueId};
 
 use super::schedule::is_alias;
+use crate::contraction::is_contraction;
 use crate::reduce::{self, Domain};
 
 /// More nodes than this would only spill registers.
@@ -51,7 +52,7 @@ impl Inlining {
                 .iter()
                 .flat_map(|(user, _)| kernels[user.index()].iter().copied())
                 .collect();
-            let wanted = into.len() == 1 || may_repeat(function, node, into.len());
+            let wanted = into.len() == 1 || may_repeat(function, &users, node, into.len());
             if !wanted || into.iter().any(|&k| size[k] >= MAX_KERNEL) {
                 continue;
             }
@@ -127,7 +128,15 @@ fn absorbs(function: &Function, node: &Node, user: &Node) -> bool {
 }
 
 /// Whether computing a value in so many kernels costs less than storing it.
-fn may_repeat(function: &Function, node: &Node, kernels: usize) -> bool {
+fn may_repeat(function: &Function, users: &[Vec<NodeId>], node: &Node, kernels: usize) -> bool {
+    // What only this node uses could be stored with it done already.
+    let sums = |&v: &ValueId| {
+        let from = function.defining_node(v);
+        from.is_some_and(|n| is_contraction(n.op)) && users[v.index()].len() == 1
+    };
+    if node.operands.iter().any(sums) {
+        return false;
+    }
     let elements = function.tensor_ty(node.result()).elements();
     let mut large: Vec<ValueId> = node.operands.clone();
     large.retain(|&v| {

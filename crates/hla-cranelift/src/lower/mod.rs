@@ -10,6 +10,7 @@ mod inline;
 mod memory;
 mod results;
 mod schedule;
+mod siblings;
 
 pub(crate) use schedule::root;
 
@@ -154,6 +155,7 @@ fn lower_with(
     let mut groups = fuse::groups(function);
     let mut kept = Vec::new();
     if let Some(updates) = updates {
+        groups = siblings::merge(function, groups);
         let schedule = schedule::schedule(function, groups, updates);
         groups = schedule.groups;
         cx.outputs = schedule.outputs;

@@ -53,15 +53,16 @@ pub(super) fn is_computed(function: &Function, value: ValueId) -> bool {
         .is_some_and(|n| n.op != Op::Const && Layout::of(&n.attrs) == Ok(Layout::RowMajor))
 }
 
-struct Graph<'a> {
+/// Which groups wait for which.
+pub(super) struct Graph<'a> {
     function: &'a Function,
-    groups: &'a [Group],
+    pub groups: &'a [Group],
     /// The group that stores each node's result.
     group_of: Vec<usize>,
     /// Groups that wait for each group.
-    after: Vec<BTreeSet<usize>>,
+    pub after: Vec<BTreeSet<usize>>,
     /// Buffers that each group reads, those of its own nodes excepted.
-    reads: Vec<BTreeSet<ValueId>>,
+    pub reads: Vec<BTreeSet<ValueId>>,
 }
 
 impl Graph<'_> {
@@ -70,7 +71,7 @@ impl Graph<'_> {
     }
 
     /// Whether `to` runs after `from`.
-    fn reaches(&self, from: usize, to: usize) -> bool {
+    pub fn reaches(&self, from: usize, to: usize) -> bool {
         let mut seen = vec![false; self.groups.len()];
         let mut stack = vec![from];
         while let Some(group) = stack.pop() {
@@ -194,7 +195,7 @@ impl Graph<'_> {
 }
 
 impl<'a> Graph<'a> {
-    fn new(function: &'a Function, groups: &'a [Group]) -> Graph<'a> {
+    pub fn new(function: &'a Function, groups: &'a [Group]) -> Graph<'a> {
         let mut group_of = vec![0; function.nodes.len()];
         for (g, group) in groups.iter().enumerate() {
             for id in &group.roots {
