@@ -66,8 +66,11 @@ impl Run {
 /// What all runs have in common; rates fall to zero along one cosine in each stage.
 const COMMON: &str = "--batch 128 --augment shift=3 --schedule cosine --reestimate 100";
 
-/// The rate of every method that computes with ternary weights.
+/// The rate of ternary weights; TTQ, whose scales and weights move together, does badly at it.
 const TERNARY: &str = "--ternary-lr 0.1";
+
+/// TTQ's.
+const TERNARY_TTQ: &str = "--ternary-lr 0.03";
 
 /// Stage 1 as all hyperspherical runs have it.
 const STAGE: &str = "--lr 0.05 --t-step 0.1 --epochs-per-t 1";
@@ -81,7 +84,10 @@ type Setting = (String, String);
 /// Every method at equal shares of zeros, and at its own.
 fn methods(scale: &Scale) -> Vec<Setting> {
     let Scale { float, more, .. } = *scale;
-    let plain = |name: &str| format!("--quantizer {name} {TERNARY} --ternary-epochs {more}");
+    let plain = |name: &str| {
+        let rate = if name == "ttq" { TERNARY_TTQ } else { TERNARY };
+        format!("--quantizer {name} {rate} --ternary-epochs {more}")
+    };
     let mut all = vec![
         setting(
             "start",
