@@ -89,7 +89,8 @@ def shifted(images, by, generator):
 def threshold(w, t):
     """Eq. 8."""
     sizes = w.abs().flatten().sort().values
-    return sizes[min(len(sizes) - 1, math.floor(t * len(sizes)))]
+    rank = min(len(sizes), math.floor(t * len(sizes)))
+    return sizes[rank - 1] if rank > 0 else sizes.new_zeros(())
 
 
 class StraightThrough(torch.autograd.Function):

@@ -293,7 +293,7 @@ ops! {
 
     /// The hyperspherical layer's weight, Eq. 3: w/√(Σ w² + ε) for each column, a slice along `axis`.
     Normalize "hla.normalize" (one("weight")) { COLUMNS, attr("epsilon", AttrKind::F32, Default::F32(1e-4)) } => training::normalize;
-    /// T(t), Eq. 8: the ⌊t·n⌋-th smallest of the n magnitudes |w|, counted from 0, the product in f32, the largest for t ≥ 1; t is a tensor of one element; a NaN is larger than any number.
+    /// T(t), Eq. 8: the ⌊t·n⌋-th smallest of the n magnitudes |w|, so that a share t of them, or more of equals, is not larger; the product in f32; 0 where ⌊t·n⌋ ≤ 0, the largest for t ≥ 1; t is a tensor of one element; a NaN is larger than any number.
     Threshold "hla.threshold" (one("weight"), one("share")) {} => training::threshold;
     /// Ŵ = Ternary(W, Δ), Eq. 4–5 and 10: α_j·sign(w) where |w| > Δ, else 0; α_j = 1/√(non-zeros of column j); an empty column keeps its largest entry, the first of equals, unless all are zero; a Δ below 0 counts as 0, and a NaN weight becomes 0. The gradient by w is g ⊙ S (Eq. 11–12): S is 1 − w² for `weight`, max(0, 1 − (w/α)²) for `alpha`, 1 for `none`. The gradient by Δ is Eq. 13: the mean of g ⊙ S over w ≠ 0 divided by all m·n (`signed`), minus that of g ⊙ S ⊙ sign(w) (`symmetric`), or zero (`none`).
     SteTernarize "hla.ste_ternarize" (one("weight"), one("threshold")) {

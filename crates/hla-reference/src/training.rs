@@ -60,17 +60,18 @@ pub(crate) fn normalize<F: Real>(step: &Step<'_, F>) -> Result<Value<F>, String>
     Ok(stored(step, weight))
 }
 
-/// Eq. 8: the ⌊t·n⌋-th smallest of the n magnitudes, counted from 0, the product in f32; a NaN
+/// Eq. 8: the ⌊t·n⌋-th smallest of the n magnitudes, the product in f32, 0 before the first; a NaN
 /// counts as larger than any number.
 pub(crate) fn threshold<F: Real>(step: &Step<'_, F>) -> Result<Value<F>, String> {
     let mut magnitudes: Vec<F> = float_operand(step, 0)?.iter().map(|w| w.abs()).collect();
     magnitudes.sort_by(|a, b| a.wide().total_cmp(&b.wide()));
     let share = scalar(step, 1)?.wide() as f32;
-    let index = (share * magnitudes.len() as f32).floor() as usize;
-    match magnitudes.get(index.min(magnitudes.len().saturating_sub(1))) {
-        Some(&value) => Ok(one(step, value)),
-        None => Err("the weight is empty".to_owned()),
-    }
+    let rank = (share * magnitudes.len() as f32).floor() as usize;
+    let value = match rank.min(magnitudes.len()) {
+        0 => F::ZERO,
+        rank => magnitudes[rank - 1],
+    };
+    Ok(one(step, value))
 }
 
 /// Eq. 4–5 with a threshold that is an operand.

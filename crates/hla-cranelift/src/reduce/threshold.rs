@@ -1,4 +1,4 @@
-//! The k-th smallest magnitude: selection by the digits of the bits.
+//! The k-th smallest magnitude, 0 for k = 0: selection by the digits of the bits.
 //!
 //! Magnitudes of floats are ordered as their bits without the sign are, NaNs last. Three passes
 //! over the values count the digits of those whose higher digits are the ones found before: 11, 10
@@ -136,7 +136,10 @@ impl EmitKernel for Threshold {
         let product = k.b.ins().fmul(share, elements);
         let floor = k.b.ins().floor(product);
         let rank = k.b.ins().fcvt_to_sint_sat(types::I64, floor);
-        let mut rank = k.iclamp(rank, 0, self.elements() as i64 - 1);
+        let last = self.elements() as i64 - 1;
+        let before = k.add_imm(rank, -1);
+        let none = k.b.ins().icmp_imm_s(IntCC::SignedLessThan, before, 0);
+        let mut rank = k.iclamp(before, 0, last);
         let mut prefix = None;
         for (low, bits) in DIGITS {
             self.count(k, (weight, counts), (low, bits), prefix);
@@ -151,6 +154,8 @@ impl EmitKernel for Threshold {
             });
         }
         if let Some(bits) = prefix {
+            let zero = k.b.ins().iconst(types::I32, 0);
+            let bits = k.b.ins().select(none, zero, bits);
             k.write(bits, result, 0);
         }
         Ok(())

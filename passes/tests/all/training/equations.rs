@@ -216,15 +216,15 @@ fn eq_7_the_distance_from_ternary_weights() {
     }
 }
 
-/// |W| sorted is .1 .2 .3 .4 .5 .6. t = .5: index ⌊.5·6⌋ = 3, counted from 0: T = .4, and .5, .6
-/// stay. t = .7: ⌊4.2⌋ = 4: .5. t = 0: .1. t = 1: the largest, .6.
+/// |W| sorted is .1 .2 .3 .4 .5 .6. t = .5: the ⌊.5·6⌋ = 3rd is .3, and .4, .5, .6 stay. t = .7: the
+/// ⌊4.2⌋ = 4th, .4. t = 0: 0, and all stay. t = 1: the largest, .6.
 #[test]
 fn eq_8_the_threshold_of_a_share() {
     let w = [0.3, -0.4, -0.1, 0.6, 0.5, 0.2];
     for (t, kept) in [
-        (0.5, [0.0, 0.0, 0.0, 1.0, 1.0, 0.0]),
+        (0.5, [0.0, -1.0, 0.0, 1.0, 1.0, 0.0]),
         (0.7, [0.0, 0.0, 0.0, 1.0, 1.0, 0.0]),
-        (0.0, [1.0, -1.0, 0.0, 1.0, 1.0, 1.0]),
+        (0.0, [1.0, -1.0, -1.0, 1.0, 1.0, 1.0]),
         (1.0, [0.0, 0.0, 0.0, 1.0, 1.0, 0.0]),
     ] {
         let mut signs = Vec::new();
@@ -241,8 +241,8 @@ fn eq_8_the_threshold_of_a_share() {
     }
 }
 
-/// Over both layers |w| is .1 .2 .3 .4 (first) and .5 .6 .7 .8 (second): t = .5 gives index 4, .5.
-/// The first layer's columns keep their largest, (.3) and (.4); the second's all but .5.
+/// Over both layers |w| is .1 .2 .3 .4 (first) and .5 .6 .7 .8 (second): t = .5 gives the 4th, .4.
+/// The first layer's columns keep their largest, (.3) and (.4); the second's all stay.
 #[test]
 fn eq_8_over_all_layers() {
     let mut f = Build::new();
@@ -258,10 +258,10 @@ fn eq_8_over_all_layers() {
         ("b", &[0.5, 0.6, 0.7, 0.8]),
         ("sparsity", &[0.5]),
     ];
-    // Global: Â = [0 0; 1 1], y = (1, 1); B̂ = [0 .7071; 1 .7071], z = (1, 1.4142136).
+    // Global: Â = [0 0; 1 1], y = (1, 1); B̂ = [.7071 .7071; .7071 .7071], z = (1.4142136, 1.4142136).
     let global = "hla-ste{quantizer=ste quantize-all threshold-scope=global}";
-    close(&evaluated(&f, global, &given)["y"], &[1.0, SQRT_2]);
-    // Each layer: index 2: .3 and .7. Â = [0 0; 1 1]; B̂ = [0 0; 1 1], where .7 ≤ .7 is rescued.
+    close(&evaluated(&f, global, &given)["y"], &[SQRT_2, SQRT_2]);
+    // Each layer its 2nd: .2 and .6. Â = [0 0; 1 1]; B̂ = [0 0; 1 1].
     let own = "hla-ste{quantizer=ste quantize-all}";
     close(&evaluated(&f, own, &given)["y"], &[1.0, 1.0]);
 }
