@@ -68,7 +68,15 @@ fn json(outcome: &Outcome) -> Value {
 #[test]
 fn help_teaches_and_usage_errors_have_status_2() {
     let place = Place::new();
-    for command in ["compile", "run", "opt", "passes", "inspect", "completions"] {
+    for command in [
+        "compile",
+        "train",
+        "run",
+        "opt",
+        "passes",
+        "inspect",
+        "completions",
+    ] {
         let help = place.run(&["--help"]).success().text();
         assert!(help.contains(command), "{command}");
         let own = place.run(&[command, "--help"]).success().text();

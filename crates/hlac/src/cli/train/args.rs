@@ -91,7 +91,7 @@ pub struct Method {
     /// Stage 2: epochs with ternary weights
     #[arg(long, value_name = "N")]
     pub ternary_epochs: Option<u32>,
-    /// Weight of L_d, which draws weights to their ternary form, in the objective [default: 1 for
+    /// Weight of L_d, which draws weights to their ternary form, in the objective [default: 0.1 for
     /// hla, 0 for ste]
     #[arg(long, value_name = "λ", value_parser = weight)]
     pub lambda: Option<f64>,
@@ -188,9 +188,10 @@ pub struct Open {
     /// Train at t2 too; Algorithm 1 stops before it
     #[arg(long)]
     pub t2_inclusive: bool,
-    /// Whether the share of zeros holds in each layer or over all of them
-    #[arg(long, value_name = "SCOPE", default_value = "layer")]
-    pub threshold_scope: Scope,
+    /// Whether the share of zeros holds in each layer or over all of them [default: global; ste,
+    /// twn and ttq: layer]
+    #[arg(long, value_name = "SCOPE")]
+    pub threshold_scope: Option<Scope>,
     /// Where the thresholds of stage 2 come from [default: learned; ste: sparsity; twn and ttq: rule]
     #[arg(long, value_name = "SOURCE")]
     pub threshold: Option<ThresholdName>,

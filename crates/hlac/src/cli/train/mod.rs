@@ -70,11 +70,14 @@ pub fn run(args: &Args, sources: &mut Sources) -> Result<(), Failure> {
         1 => None,
         n => Some(ThreadPool::new(n)?),
     };
+    let mut config = options::driver(args, &shares);
+    let samples = format!("{} of {:?}", data.len(), data.sample_shape());
+    config.graph_options.insert("samples".to_owned(), samples);
     let setup = Setup {
         graphs: &graphs,
         data,
         eval,
-        config: options::driver(args, &shares),
+        config,
         weights,
         pool: pool.as_ref(),
         checkpoints: args.process.checkpoint.clone(),

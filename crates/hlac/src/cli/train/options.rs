@@ -15,6 +15,8 @@ use super::check::Shares;
 
 /// Epochs in full precision where there are no weights to begin with.
 const FLOAT_EPOCHS: u32 = 20;
+/// Weight of L_d. The paper's is 1; `docs/reproduction.md` tells what that costs.
+const LAMBDA: f64 = 0.1;
 /// How much lower a loss must be to count as falling, as a share of the best.
 const MARGIN: f64 = 1e-3;
 
@@ -56,7 +58,7 @@ pub fn graphs(args: &Args) -> graphs::TrainingOptions {
             ThresholdName::Sparsity => graphs::ThresholdSource::Sparsity,
             ThresholdName::Rule => graphs::ThresholdSource::Rule,
         }),
-        threshold_scope: match open.threshold_scope {
+        threshold_scope: match scope(args) {
             Scope::Layer => graphs::ThresholdScope::Layer,
             Scope::Global => graphs::ThresholdScope::Global,
         },
@@ -87,13 +89,22 @@ pub fn graphs(args: &Args) -> graphs::TrainingOptions {
     }
 }
 
+/// Over what T(t) is taken.
+fn scope(args: &Args) -> Scope {
+    let usual = match args.method.quantizer {
+        QuantizerName::Hla => Scope::Global,
+        _ => Scope::Layer,
+    };
+    args.open.threshold_scope.unwrap_or(usual)
+}
+
 /// What the driver is told.
 pub fn driver(args: &Args, shares: &Shares) -> TrainConfig {
     let (method, descent, open) = (&args.method, &args.descent, &args.open);
     let default = TrainConfig::default();
     let hla = method.quantizer == QuantizerName::Hla;
     let lambda = match hla {
-        true => default.loss_aware_weight,
+        true => LAMBDA,
         false => 0.0,
     };
     let otherwise_float = match (method.quantizer, &args.weights) {
@@ -123,7 +134,7 @@ pub fn driver(args: &Args, shares: &Shares) -> TrainConfig {
         settle_epochs: method.settle_epochs,
         settle_loss_aware_weight: method.settle_lambda,
         ternary_epochs: method.ternary_epochs.unwrap_or(default.ternary_epochs),
-        threshold_scope: match open.threshold_scope {
+        threshold_scope: match scope(args) {
             Scope::Layer => DriverScope::Layer,
             Scope::Global => DriverScope::Global,
         },

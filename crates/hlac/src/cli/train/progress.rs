@@ -22,6 +22,8 @@ pub struct Progress {
     since: (f64, Instant),
     /// Sums over the steps of the running epoch: L, L_d.
     sums: (f64, f64),
+    /// Share of zeros after the last epoch.
+    zeros: Option<f64>,
 }
 
 /// Parts of an epoch that the bar knows.
@@ -45,6 +47,7 @@ impl Progress {
             done: 0,
             since: (0.0, Instant::now()),
             sums: (0.0, 0.0),
+            zeros: None,
         }
     }
 
@@ -78,6 +81,9 @@ impl Progress {
         }
         let accuracy = step.correct as f64 / step.seen.max(1) as f64;
         message.push_str(&format!("  accuracy {:.2} %", 100.0 * accuracy));
+        if let (Some(zeros), true) = (self.zeros, step.stage != Stage::Float) {
+            message.push_str(&format!("  zeros {:.1} %", 100.0 * zeros));
+        }
         if let Some(left) = self.left(part) {
             message.push_str(&format!("  {left} left"));
         }
@@ -103,6 +109,7 @@ impl Progress {
             line.push_str(&format!("  ternary {:.2} %", 100.0 * eval.accuracy()));
         }
         if record.stage != Stage::Float && !record.layers.is_empty() {
+            self.zeros = Some(record.sparsity());
             line.push_str(&format!("  zeros {:.1} %", 100.0 * record.sparsity()));
         }
         if let (true, Some(left)) = (self.bar.is_hidden(), self.left(0.0)) {
