@@ -169,7 +169,7 @@ fn an_interrupted_training_says_how_to_go_on_and_goes_on_to_the_same_bits() {
     let other = place.train("cnn.mlir", &format!("{options} --resume --lambda 2"));
     assert_eq!(other.status, 1, "{}", other.stderr);
     assert!(
-        other.stderr.contains("loss-aware-weight (1.0, here 2.0)"),
+        other.stderr.contains("loss-aware-weight (0.1, here 2.0)"),
         "{}",
         other.stderr
     );
