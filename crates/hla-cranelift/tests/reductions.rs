@@ -144,7 +144,7 @@ fn argmax_along_lanes_is_the_first_of_the_largest() {
             f.results.push(index);
             // Few values, so that many are equal; a NaN in some rows only.
             let value = |i: usize| match (i * 31 + seed * 7) % 97 % 7 {
-                6 if i / length % 2 == 0 => f64::NAN,
+                6 if (i / length).is_multiple_of(2) => f64::NAN,
                 v => v as f64 - 3.0,
             };
             let values = Tensor::from_f64s(ty, (0..6 * length).map(value)).unwrap();

@@ -187,7 +187,9 @@ impl EmitKernel for MapKernel {
     }
 
     fn grain(&self) -> u64 {
-        (CHUNK / self.item_elements().max(1)).max(1) as u64
+        // An element of one op takes a fraction of a nanosecond, handing over a microsecond or more.
+        let work = self.item_elements() * (3 + self.chain.steps() as i64);
+        (16 * CHUNK / work.max(1)).max(1) as u64
     }
 
     fn emit(&self, k: &mut KernelBuilder<'_>) -> Result<(), Diagnostic> {
