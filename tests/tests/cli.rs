@@ -555,6 +555,8 @@ fn the_commands_of_the_readme_work() {
         ("cnn.mlir", "cnn.mlir"),
         ("cnn.safetensors", "cnn.safetensors"),
         ("test-images.npy", "images.npy"),
+        ("train-images.npy", "train-images.npy"),
+        ("train-labels.npy", "train-labels.npy"),
     ] {
         std::os::unix::fs::symlink(digits(from), place.path(to)).unwrap();
     }
