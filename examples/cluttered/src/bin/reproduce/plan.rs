@@ -119,7 +119,12 @@ fn methods(scale: &Scale) -> Vec<Setting> {
         );
         all.push(setting(format!("ste-{percent}-global"), arguments));
     }
-    all.extend(["twn", "ttq"].map(|name| setting(name, plain(name))));
+    all.push(setting("twn", plain("twn")));
+    // With fewer zeros more gradients meet in each scale.
+    all.push(setting(
+        "ttq",
+        plain("ttq").replace(TERNARY_TTQ, "--ternary-lr 0.01"),
+    ));
     all
 }
 
