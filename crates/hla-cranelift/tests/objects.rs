@@ -207,9 +207,14 @@ fn differences(machine: &Machine, runs: &[Run]) -> Vec<String> {
 
 fn runs() -> Vec<Run> {
     let filter = std::env::var("CASE").unwrap_or_default();
-    let all = [cases(), training_cases(), layers::cases()]
-        .concat()
-        .into_iter();
+    let all = [
+        cases(),
+        training_cases(),
+        layers::cases(),
+        layers::long_sums(),
+    ]
+    .concat()
+    .into_iter();
     let cases = all.filter(|c| c.name.contains(&filter));
     cases
         .enumerate()

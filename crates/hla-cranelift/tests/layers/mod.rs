@@ -143,6 +143,25 @@ fn case(
     }
 }
 
+/// Sums of squares over so many pixels that they are summed in blocks, of numbers of channels that
+/// need every width.
+pub fn long_sums() -> Vec<Case> {
+    let one = |channels: usize| {
+        let name = format!("long_sums_{channels}");
+        let shape = [3, 131, 97, channels];
+        case(&name, &shape, DType::F32, |f, _, x| {
+            let square = f.push(Op::Mul, &[x, x], Attrs::new(), Location::unknown());
+            let rows = vec![(shape[0] * shape[1] * shape[2]) as i64, channels as i64];
+            let rows = Attrs::new().with("shape", rows);
+            let matrix = f.push(Op::Reshape, &[square.unwrap()], rows, Location::unknown());
+            let axis = Attrs::new().with("axis", 0);
+            f.push(Op::ReduceSum, &[matrix.unwrap()], axis, Location::unknown())
+                .unwrap()
+        })
+    };
+    [1, 3, 15, 28].map(one).into()
+}
+
 /// Several segments, transposed and planar staging, stride phases, residuals, blocks of channels
 /// that are not full, few and many rows.
 pub fn cases() -> Vec<Case> {
