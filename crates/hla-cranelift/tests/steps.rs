@@ -162,6 +162,37 @@ fn a_cycle_of_reads_is_copied_and_told() {
     );
 }
 
+#[test]
+fn descent_is_one_pass_over_a_parameter() {
+    let ty = TensorType::f32([300, 70]);
+    let mut f = Function::new("descent");
+    let names = ["w", "w.momentum", "gradient"];
+    let args = names.map(|name| match name {
+        "gradient" => f.add_arg(Arg::new(ty.clone()).named(name)),
+        _ => f.add_arg(Arg::new(ty.clone()).param(name)),
+    });
+    let rate = f.add_arg(Arg::new(TensorType::f32([1])).named("learning_rate"));
+    for nesterov in [false, true] {
+        let mut f = f.clone();
+        let attrs = Attrs::new()
+            .with("weight_decay", 0.5f32)
+            .with("nesterov", nesterov);
+        let operands = [args[0], args[2], args[1], rate];
+        let node = f
+            .push_node(Op::SgdUpdate, &operands, attrs, Location::unknown())
+            .unwrap();
+        let [w, momentum] = f.node(node).results[..] else {
+            panic!("two results");
+        };
+        f.add_result(w, "hla.updates", "w");
+        f.add_result(momentum, "hla.updates", "w.momentum");
+        compare(&f, 3).unwrap();
+        let compiled = jit_step(&f, &CodegenOptions::default()).unwrap();
+        assert_eq!(compiled.report().kernels.len(), 1);
+        assert_eq!(compiled.report().workspace_bytes, 0);
+    }
+}
+
 /// A random step: words choose ops, operands and what is updated.
 fn random(words: &[u8], rows: usize) -> Function {
     let ty = TensorType::f32([rows, 6]);
