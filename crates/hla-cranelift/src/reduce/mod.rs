@@ -13,6 +13,7 @@ mod argmax;
 mod combine;
 mod domain;
 mod kernel;
+mod loops;
 mod threshold;
 
 use hla_ir::{DType, Diagnostic, Layout, Node, NodeId, Op, TensorType};
