@@ -67,7 +67,7 @@ fn previous(folder: &Path) -> PathBuf {
 }
 
 /// The checkpoint that a training in this folder goes on from, if there is one: the latest, or the
-/// previous where a kill came between the two renamings of [`write`].
+/// previous where a kill came between the two renamings of [`write()`].
 pub fn find(folder: &Path) -> Option<PathBuf> {
     [latest(folder), previous(folder)]
         .into_iter()
