@@ -366,6 +366,38 @@ fn sums_whose_cheap_user_is_computed_in_two_kernels_are_stored() {
 }
 
 #[test]
+fn what_a_sum_over_everything_cannot_read_on_the_way_is_computed_before() {
+    // One factor for each slice has no stride along all elements in a row.
+    let mut random = Random(13);
+    let place = Location::unknown;
+    let inputs = [vec![4, 3, 2], vec![4, 1, 1]].map(|s| random.tensor(&s, DType::F32));
+    let mut function = Function::new("main");
+    let [x, a] = [0, 1].map(|i| function.add_arg(Arg::new(inputs[i].ty().clone())));
+    let plain = Attrs::new;
+    let scaled = function.push(Op::Mul, &[x, a], plain(), place()).unwrap();
+    let shifted = function
+        .push(Op::Add, &[scaled, x], plain(), place())
+        .unwrap();
+    let flat = plain().with("shape", vec![1i64, 24]);
+    let row = function
+        .push(Op::Reshape, &[shifted], flat, place())
+        .unwrap();
+    let axis = plain().with("axis", 1i64);
+    let total = function.push(Op::ReduceSum, &[row], axis, place()).unwrap();
+    function.results = vec![total];
+    let expected = hla_reference::evaluate(&function, &inputs).unwrap();
+    let computed = jit(&function, &CodegenOptions::default())
+        .unwrap()
+        .run(&inputs, None)
+        .unwrap();
+    let near = Tolerance::Relative {
+        rtol: 1e-5,
+        atol: 1e-5,
+    };
+    assert_eq!(near.check(&expected[0], &computed[0]), Ok(()));
+}
+
+#[test]
 fn a_step_that_nobody_takes_may_be_huge() {
     let mut random = Random(5);
     let attrs = Attrs::new()

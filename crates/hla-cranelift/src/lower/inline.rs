@@ -52,8 +52,14 @@ impl Inlining {
                 .iter()
                 .flat_map(|(user, _)| kernels[user.index()].iter().copied())
                 .collect();
+            // Also what is computed there only on the way to another elementwise value.
+            let readable = into.iter().all(|&kernel| {
+                let kernel = &function.nodes[kernel];
+                !reduce::combines(kernel.op)
+                    || Domain::of(function, kernel).is_some_and(|d| reads(function, node, &d))
+            });
             let wanted = into.len() == 1 || may_repeat(function, &users, node, into.len());
-            if !wanted || into.iter().any(|&k| size[k] >= MAX_KERNEL) {
+            if !readable || !wanted || into.iter().any(|&k| size[k] >= MAX_KERNEL) {
                 continue;
             }
             for &kernel in &into {
@@ -117,14 +123,18 @@ fn absorbs(function: &Function, node: &Node, user: &Node) -> bool {
     let Some(domain) = Domain::of(function, user) else {
         return false;
     };
+    domain.fits(&function.tensor_ty(node.result()).shape) && reads(function, node, &domain)
+}
+
+/// Whether what an elementwise node reads has strides in the domain of a reduction.
+fn reads(function: &Function, node: &Node, domain: &Domain) -> bool {
     let shape = &function.tensor_ty(node.result()).shape;
-    domain.fits(shape)
-        && node.operands.iter().all(|&operand| {
-            function
-                .constant_value(operand)
-                .is_some_and(|c| c.splat_value().is_some())
-                || domain.strides(shape, function.tensor_ty(operand)).is_some()
-        })
+    node.operands.iter().all(|&operand| {
+        function
+            .constant_value(operand)
+            .is_some_and(|c| c.splat_value().is_some())
+            || domain.strides(shape, function.tensor_ty(operand)).is_some()
+    })
 }
 
 /// Whether computing a value in so many kernels costs less than storing it.
