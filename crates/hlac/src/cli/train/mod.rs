@@ -61,6 +61,11 @@ pub fn run(args: &Args, sources: &mut Sources) -> Result<(), Failure> {
     if !args.process.quiet {
         report::print(&graphs.remarks, sources);
     }
+    if let Some(warning) = options::caution(args)
+        && !args.process.quiet
+    {
+        report::print(&[warning], sources);
+    }
     let weights = match &args.weights {
         Some(path) => init::load(path, &graphs.state)?,
         None => BTreeMap::new(),

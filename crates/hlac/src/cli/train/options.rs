@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use hla_ir::{Diagnostic, Location};
 use hla_passes::training as graphs;
 use hla_train::config::{Scope as DriverScope, TrainConfig};
 use hla_train::schedule::EarlyStop;
@@ -151,6 +152,18 @@ pub fn driver(args: &Args, shares: &Shares) -> TrainConfig {
         evaluate_ternary: default.evaluate_ternary,
         graph_options: graph_options(args),
     }
+}
+
+/// What the result is not fit for.
+pub fn caution(args: &Args) -> Option<Diagnostic> {
+    (args.open.input_norm == InputNormName::Patch).then(|| {
+        Diagnostic::warning(
+            Location::unknown(),
+            "with --input-norm patch the trained network divides by the lengths of patches, which the \
+             model does not do: its accuracy with these weights is another",
+        )
+        .help("this option is for comparing methods; leave it off to compile the result")
+    })
 }
 
 /// What shapes the graphs, as the user says it: a checkpoint that was made with other options names
