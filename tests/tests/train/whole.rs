@@ -116,6 +116,45 @@ fn every_quantizer_trains_and_feeds_the_compiler() {
     }
 }
 
+#[test]
+fn every_reading_of_what_the_paper_leaves_open_trains() {
+    let place = Place::new();
+    let test = digits("test-images.npy");
+    for options in [
+        "--rescale alpha --sphere project --threshold-gradient symmetric",
+        "--rescale none --sphere off --threshold-scope layer --loss mse",
+        "--threshold sparsity --sparsity 0.6 --quantize-all --nesterov --no-unit-start",
+        "--threshold fixed --t2-inclusive --lambda-last 1 --settle-epochs 1 --reestimate 2",
+        "--quantizer ste --lambda 0.5 --label-smoothing 0.1 --schedule cosine",
+        "--quantizer twn --twn-scale column --augment shift=1,noise=0.1 --early-stop 1",
+    ] {
+        let hla = match options.contains("--quantizer") {
+            true => "",
+            false => "--t1 0.5 --epochs-per-t 1",
+        };
+        let all = format!(
+            "--data train-images.npy --eval {test} --float-epochs 1 --ternary-epochs 1 {hla} \
+             --batch 32 --lr 0.05 --json -o out.safetensors {options}"
+        );
+        let trained = place.train("cnn.mlir", &all).success();
+        let summary: Value = serde_json::from_slice(&trained.stdout).unwrap();
+        let told = &summary["evaluation"]["ternary"]["correct"];
+        let (model, images) = (digits("cnn.mlir"), format!("image=@{test}"));
+        let labels = format!("@{}", digits("test-labels.npy"));
+        let run = [
+            "run",
+            &model,
+            "--weights",
+            "out.safetensors",
+            "--input",
+            &images,
+        ];
+        let run = place.hlac(&[&run[..], &["--labels", &labels, "--ternary"]].concat());
+        let (right, _) = right_of(&run.success().text());
+        assert_eq!(Some(right), told.as_u64(), "{options}");
+    }
+}
+
 /// Waits for a line on standard error that holds a text.
 fn wait_for(child: &mut Child, text: &str) -> String {
     let mut read = String::new();
