@@ -156,7 +156,7 @@ fn lower_with(
     let mut kept = Vec::new();
     if let Some(updates) = updates {
         groups = siblings::merge(function, groups);
-        let schedule = schedule::schedule(function, groups, updates);
+        let schedule = schedule::schedule(function, groups, updates)?;
         groups = schedule.groups;
         cx.outputs = schedule.outputs;
         cx.note_copies(updates, &schedule.copied);

@@ -9,7 +9,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use hla_ir::{Def, Function, Layout, Node, NodeId, Op, ValueId};
+use hla_ir::{Def, Diagnostic, Function, Layout, Node, NodeId, Op, ValueId};
 
 use super::fuse::{Group, Kind};
 use crate::contraction::is_read_transposed;
@@ -242,12 +242,12 @@ impl<'a> Graph<'a> {
     }
 }
 
-/// Orders the groups of a step. `updates` has the argument that each result updates.
+/// Orders the groups of a step; an error if groups wait for each other. `updates` has the argument that each result updates.
 pub(super) fn schedule(
     function: &Function,
     groups: Vec<Group>,
     updates: &[Option<usize>],
-) -> Schedule {
+) -> Result<Schedule, Diagnostic> {
     let mut graph = Graph::new(function, &groups);
     let mut outputs = HashMap::new();
     let mut copied = Vec::new();
@@ -271,10 +271,19 @@ pub(super) fn schedule(
         }
     }
     let order = graph.order();
+    if order.len() < groups.len() {
+        let stuck = groups.len() - order.len();
+        let message = format!(
+            "{stuck} of {} kernels wait for each other, so no order of them exists",
+            groups.len()
+        );
+        return Err(Diagnostic::error(function.location.clone(), message)
+            .help("this is a mistake in hlac: please report it with the model"));
+    }
     let mut groups: Vec<Option<Group>> = groups.into_iter().map(Some).collect();
-    Schedule {
+    Ok(Schedule {
         groups: order.into_iter().filter_map(|g| groups[g].take()).collect(),
         outputs,
         copied,
-    }
+    })
 }
