@@ -152,12 +152,23 @@ fn bad_weights() {
 fn outputs_that_cannot_be_written_are_told_before_training() {
     let place = Place::new();
     place.write("file", b"x");
+    std::fs::create_dir(place.path("state")).unwrap();
     let base = "--data train-images.npy --epochs-per-t 1 --ternary-epochs 1";
     for (options, says) in [
         ("-o nowhere/out.safetensors", "nowhere/out.safetensors"),
         ("-o /proc/out.safetensors", "/proc/out.safetensors"),
         ("-o .", "directory"),
         ("-o train-images.npy", "is an input"),
+        ("-o train-labels.npy", "is an input"),
+        ("-o out --metrics train-labels.npy", "is an input"),
+        (
+            "-o state/latest.checkpoint --checkpoint state",
+            "lies in state",
+        ),
+        (
+            "-o out --plots state --metrics state/training.svg",
+            "lies in state",
+        ),
         ("-o out --metrics nowhere/m.jsonl", "nowhere/m.jsonl"),
         ("-o out --metrics out", "two outputs"),
         ("-o out --plots file", "no directory"),

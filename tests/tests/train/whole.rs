@@ -285,3 +285,24 @@ fn plots_and_metrics_show_the_run() {
         .success();
     assert_eq!((quiet.stderr.as_str(), quiet.text().as_str()), ("", ""));
 }
+
+/// Progress that nobody can read is no reason to lose a training.
+#[test]
+fn a_full_standard_error_does_not_matter() {
+    let place = Place::new();
+    let full = std::fs::File::options()
+        .write(true)
+        .open("/dev/full")
+        .unwrap();
+    let status = std::process::Command::new(hlac())
+        .current_dir(place.0.path())
+        .args(["train", &digits("mlp.mlir")])
+        .args(SHORT.split_whitespace())
+        .args(["-o", "out.safetensors"])
+        .stdout(std::process::Stdio::null())
+        .stderr(full)
+        .status()
+        .unwrap();
+    assert_eq!(status.code(), Some(0));
+    assert!(place.path("out.safetensors").is_file());
+}

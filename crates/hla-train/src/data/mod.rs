@@ -242,6 +242,15 @@ enum Files {
     Two { images: PathBuf, labels: PathBuf },
 }
 
+/// The files that [`Dataset::open`] reads for a path.
+pub fn paths(path: &Path) -> Vec<PathBuf> {
+    match files(path) {
+        Ok(Files::One(path)) => vec![path],
+        Ok(Files::Two { images, labels }) => vec![images, labels],
+        Err(_) => vec![path.to_owned()],
+    }
+}
+
 fn files(path: &Path) -> Result<Files, Diagnostic> {
     let place = || Location::file(&*path.to_string_lossy(), 0, 0);
     if path.is_dir() {

@@ -120,7 +120,7 @@ pub fn main() -> u8 {
             2
         }
         Err(Failure::Stopped(message)) => {
-            eprintln!("{}", report::visible(&message));
+            report::say(&report::visible(&message));
             130
         }
     }

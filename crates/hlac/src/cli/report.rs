@@ -79,6 +79,12 @@ fn steers(c: char) -> bool {
     c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
+/// Writes a line to standard error. If that is closed or full, nobody is left to tell.
+pub fn say(line: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
 /// Text that may come from a file, fit for a terminal: what would steer it is escaped.
 pub fn visible(text: &str) -> Cow<'_, str> {
     let escaped = |c: char| steers(c) && c != '\n' && c != '\t';

@@ -208,10 +208,10 @@ pub fn run(args: &Args, sources: &mut Sources) -> Result<(), Failure> {
     let used = args.output.len().max(args.expect.len());
     if used > 0 {
         for (i, tensor) in outputs.iter().enumerate().skip(used) {
-            eprintln!(
-                "note: output {i}, {}, is neither written nor compared",
-                tensor.ty()
-            );
+            let ty = tensor.ty();
+            super::report::say(&format!(
+                "note: output {i}, {ty}, is neither written nor compared"
+            ));
         }
     }
     if let Some(labels) = &args.labels {

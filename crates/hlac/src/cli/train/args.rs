@@ -1,6 +1,6 @@
 //! What `hlac train` is told: every option, in groups, with its default.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::ValueEnum;
 use hla_train::augment::Augment;
@@ -357,15 +357,12 @@ fn names(text: &str) -> Result<(String, String), String> {
 
 impl Args {
     /// The files that are read: none is overwritten.
-    pub fn files(&self) -> impl Iterator<Item = &Path> {
-        [
-            Some(&self.model),
-            self.weights.as_ref(),
-            Some(&self.data.data),
-            self.data.eval.as_ref(),
-        ]
-        .into_iter()
-        .flatten()
-        .map(PathBuf::as_path)
+    pub fn files(&self) -> Vec<PathBuf> {
+        let mut files = vec![self.model.clone()];
+        files.extend(self.weights.clone());
+        for data in [Some(&self.data.data), self.data.eval.as_ref()] {
+            files.extend(data.into_iter().flat_map(|d| hla_train::data::paths(d)));
+        }
+        files
     }
 }

@@ -1,6 +1,8 @@
 //! What can be refused before anything is read or computed: options that contradict each other, and
 //! places that cannot be written.
 
+use std::path::{Path, PathBuf};
+
 use hla_ir::{Diagnostic, Location};
 
 use super::super::Failure;
@@ -150,7 +152,7 @@ pub fn options(args: &Args) -> Result<(), Failure> {
     let float_only = quantizer == Float && method.float_epochs == Some(0);
     let nothing = quantizer != Float
         && method.ternary_epochs == Some(0)
-        && method.epochs_per_t == Some(0)
+        && (quantizer != Hla || method.epochs_per_t == Some(0))
         && method.float_epochs.unwrap_or(0) == 0;
     if float_only || nothing {
         return Err(Failure::Usage(
@@ -163,7 +165,8 @@ pub fn options(args: &Args) -> Result<(), Failure> {
 /// Refuses places that cannot be written, and inputs named as outputs, before hours of training.
 pub fn places(args: &Args) -> Result<(), Diagnostic> {
     let process = &args.process;
-    let mut outputs = Outputs::sparing(args.files());
+    let inputs = args.files();
+    let mut outputs = Outputs::sparing(inputs.iter().map(PathBuf::as_path));
     outputs.add(&args.output, "");
     if let Some(metrics) = &process.metrics {
         outputs.add(metrics, "");
@@ -171,6 +174,33 @@ pub fn places(args: &Args) -> Result<(), Diagnostic> {
     outputs.check()?;
     for folder in [&process.checkpoint, &process.plots].into_iter().flatten() {
         output::check_folder(folder)?;
+        let files = [Some(&args.output), process.metrics.as_ref()];
+        for file in files.into_iter().flatten() {
+            if is_inside(file, folder) {
+                return Err(Diagnostic::error(
+                    Location::unknown(),
+                    format!(
+                        "{} lies in {}, whose files are replaced while training goes on",
+                        file.display(),
+                        folder.display()
+                    ),
+                )
+                .help("give checkpoints and plots folders of their own"));
+            }
+        }
     }
     Ok(())
+}
+
+/// Whether a file would lie directly in a folder.
+fn is_inside(file: &Path, folder: &Path) -> bool {
+    let parent = match file.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    match (parent.canonicalize(), folder.canonicalize()) {
+        (Ok(parent), Ok(folder)) => parent == folder,
+        // A folder that is not there yet holds nothing to be replaced by name.
+        _ => parent == folder,
+    }
 }

@@ -93,7 +93,7 @@ pub fn run(args: &Args, sources: &mut Sources) -> Result<(), Failure> {
     let files = Files {
         metrics: args.process.metrics.clone(),
         plots: args.process.plots.clone(),
-        inputs: args.files().map(PathBuf::from).collect(),
+        inputs: args.files(),
     };
     let progress = Progress::new(args.process.quiet);
     let mut watch = Watch::new(progress, &files, sources, stop);
@@ -107,7 +107,7 @@ pub fn run(args: &Args, sources: &mut Sources) -> Result<(), Failure> {
         }
     };
     timing.phase("write", || -> Result<(), Failure> {
-        let mut outputs = Outputs::sparing(args.files());
+        let mut outputs = Outputs::sparing(files.inputs.iter().map(PathBuf::as_path));
         outputs.add(&args.output, trainer.export()?);
         outputs.commit()?;
         Ok(files.write(trainer.history())?)

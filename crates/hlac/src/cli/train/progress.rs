@@ -124,7 +124,7 @@ impl Progress {
             return;
         }
         match self.bar.is_hidden() {
-            true => eprintln!("{}", visible(line)),
+            true => crate::cli::report::say(&visible(line)),
             false => self.bar.println(visible(line)),
         }
     }
