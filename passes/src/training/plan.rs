@@ -28,7 +28,7 @@ pub struct TrainingGraphs {
     /// Unless weights have no sphere: W of every layer of [`TrainingGraphs::layers`] as it is on the
     /// sphere, as a result that updates the weight.
     pub sphere: Option<Function>,
-    /// With [`Sphere::Project`]: each weight of [`TrainingGraphs::layers`] on the sphere, as a result
+    /// With [`Sphere::Project`](super::options::Sphere::Project): each weight of [`TrainingGraphs::layers`] on the sphere, as a result
     /// that updates it. A driver runs it once before stage 1 (or stage 2, without one).
     pub project: Option<Function>,
     /// What is kept from step to step: the model's parameters in their order, then what the passes

@@ -137,6 +137,8 @@ impl EmitKernel for Threshold {
         let floor = k.b.ins().floor(product);
         let rank = k.b.ins().fcvt_to_sint_sat(types::I64, floor);
         let last = self.elements() as i64 - 1;
+        // Clamped first: one less than the least integer would be the greatest.
+        let rank = k.iclamp(rank, 0, last + 1);
         let before = k.add_imm(rank, -1);
         let none = k.b.ins().icmp_imm_s(IntCC::SignedLessThan, before, 0);
         let mut rank = k.iclamp(before, 0, last);

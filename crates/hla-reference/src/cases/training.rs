@@ -56,9 +56,19 @@ fn spheres(cases: &mut Vec<Case>) {
 }
 
 fn thresholds(cases: &mut Vec<Case>) {
-    for (i, share) in [0.0f32, 0.3, 0.5, 0.7, 0.999, 1.0, 7.0, -1.0]
-        .into_iter()
-        .enumerate()
+    for (i, share) in [
+        0.0f32,
+        0.3,
+        0.5,
+        0.7,
+        0.999,
+        1.0,
+        7.0,
+        -1.0,
+        f32::NEG_INFINITY,
+    ]
+    .into_iter()
+    .enumerate()
     {
         for (tag, shape, _) in [WEIGHTS[0], WEIGHTS[2], WEIGHTS[5]] {
             let name = format!("threshold_{tag}_{i}");
