@@ -5,11 +5,14 @@
 //! - [`executable`] is what every backend's program looks like from outside;
 //! - [`step`] is the same for programs that update a [`state`] in place, as training does;
 //! - [`buffer`] is memory aligned as compiled code wants it;
+//! - [`plan`] is a program for a device with its own memory, [`device`] what runs it;
 //! - [`pool`] is the thread pool behind the C interface's `parallel_for`.
 
 pub mod buffer;
+pub mod device;
 pub mod executable;
 pub mod npy;
+pub mod plan;
 pub mod pool;
 pub mod state;
 pub mod step;

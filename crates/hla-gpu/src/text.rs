@@ -1,0 +1,95 @@
+//! Writing MLIR.
+
+use std::collections::HashMap;
+use std::fmt::Display;
+
+use hla_ir::DType;
+
+/// The text of a function body under construction. Values are named in order of their making, so
+/// equal kernels have equal texts.
+#[derive(Clone, Default, Debug)]
+pub struct Text {
+    lines: String,
+    values: usize,
+    depth: usize,
+    /// Constants that are in scope, by text; one set for each open region.
+    constants: Vec<HashMap<String, String>>,
+}
+
+impl Text {
+    /// Nothing yet.
+    pub fn new() -> Text {
+        Text {
+            depth: 1,
+            constants: vec![HashMap::new()],
+            ..Text::default()
+        }
+    }
+
+    /// A name that no value has.
+    pub fn fresh(&mut self) -> String {
+        self.values += 1;
+        format!("%{}", self.values - 1)
+    }
+
+    /// Writes a line.
+    pub fn line(&mut self, line: impl Display) {
+        for _ in 0..self.depth {
+            self.lines.push_str("  ");
+        }
+        self.lines.push_str(&line.to_string());
+        self.lines.push('\n');
+    }
+
+    /// Writes an op with one result: `op("arith.addf %a, %b : f32")` gives the result's name.
+    pub fn op(&mut self, op: impl Display) -> String {
+        let name = self.fresh();
+        self.line(format_args!("{name} = {op}"));
+        name
+    }
+
+    /// Writes a line that opens a region; constants made inside are forgotten when it closes.
+    pub fn open(&mut self, line: impl Display) {
+        self.line(line);
+        self.depth += 1;
+        self.constants.push(HashMap::new());
+    }
+
+    /// Closes a region with a line such as `}`.
+    pub fn close(&mut self, line: impl Display) {
+        self.constants.pop();
+        self.depth -= 1;
+        self.line(line);
+    }
+
+    /// A constant: `constant("42 : index")`. Within a region an equal one is made once.
+    pub fn constant(&mut self, value: impl Display) -> String {
+        let value = value.to_string();
+        if let Some(name) = self.constants.iter().rev().find_map(|c| c.get(&value)) {
+            return name.clone();
+        }
+        let name = self.op(format_args!("arith.constant {value}"));
+        if let Some(scope) = self.constants.last_mut() {
+            scope.insert(value, name.clone());
+        }
+        name
+    }
+
+    /// A constant of type `index`.
+    pub fn index(&mut self, value: u64) -> String {
+        self.constant(format_args!("{value} : index"))
+    }
+
+    /// The text.
+    pub fn finish(self) -> String {
+        self.lines
+    }
+}
+
+/// MLIR's spelling of an element type in memory; `i1` is stored as one byte.
+pub fn stored(dtype: DType) -> &'static str {
+    match dtype {
+        DType::I1 => "i8",
+        other => other.name(),
+    }
+}
