@@ -96,6 +96,10 @@ pub struct Span {
     pub offset: u64,
     /// How long it is.
     pub bytes: u64,
+    /// Which value lies there: a number that each value of the function has for itself; a part or
+    /// another shape of a value has the number of the whole. Running does not need it. It is what
+    /// a check of the plan knows a value by: what is read must have been written as the same value.
+    pub value: u32,
 }
 
 /// What a kernel does with a span that it is given.
