@@ -2,7 +2,7 @@
 
 use hla_ir::Diagnostic;
 
-use crate::plan::Kernel;
+use crate::plan::{Access, Kernel};
 
 /// An address in a device's memory.
 pub type Address = u64;
@@ -16,8 +16,8 @@ pub enum Bound {
         kernel: usize,
         /// Blocks, x first.
         grid: [u32; 3],
-        /// Pointers that it is given.
-        args: Vec<Address>,
+        /// Pointers that it is given, in order.
+        args: Vec<BoundArg>,
     },
     /// Copies within the device's memory.
     Copy {
@@ -37,6 +37,19 @@ pub enum Bound {
         /// To what.
         byte: u8,
     },
+}
+
+/// A span with its address. A kernel is given the address alone; how far the kernel may go from
+/// there, and what it may do, is for a device that checks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BoundArg {
+    /// Where it begins.
+    pub address: Address,
+    /// How long it is. [`SLACK`](crate::plan::SLACK) bytes more may be read only where they are the
+    /// device's to read: behind the end of an allocation, or where a further span lies.
+    pub bytes: u64,
+    /// What is done there.
+    pub access: Access,
 }
 
 /// A device. Everything happens in order, as if on one stream.
