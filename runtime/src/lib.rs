@@ -6,6 +6,7 @@
 //! - [`step`] is the same for programs that update a [`state`] in place, as training does;
 //! - [`buffer`] is memory aligned as compiled code wants it;
 //! - [`plan`] is a program for a device with its own memory, [`device`] what runs it;
+//! - [`program`] is such a program in a file;
 //! - [`pool`] is the thread pool behind the C interface's `parallel_for`.
 
 pub mod buffer;
@@ -14,6 +15,7 @@ pub mod executable;
 pub mod npy;
 pub mod plan;
 pub mod pool;
+pub mod program;
 pub mod state;
 pub mod step;
 

@@ -15,8 +15,19 @@
 //! call. An output with [`Slot::updates`](crate::Slot::updates) is the new value of that input, and
 //! by the end of the function it lies in the *input's* place, which commands may write for this
 //! reason alone; nothing refers to such an output's own place.
+//!
+//! [`check()`] holds a program against all of this.
 
-use crate::executable::Signature;
+pub mod check;
+mod signature;
+
+use std::collections::HashSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::executable::{Signature, Slot};
+
+pub use check::check;
 
 /// Where every place and every buffer of the arena begins: at a multiple of so many bytes.
 pub const ALIGNMENT: u64 = 256;
@@ -46,8 +57,30 @@ pub struct DeviceProgram {
     pub driver: Option<String>,
 }
 
+impl DeviceProgram {
+    /// The function of this name.
+    pub fn function(&self, name: &str) -> Option<&PlanFunction> {
+        self.functions.iter().find(|f| f.name == name)
+    }
+
+    /// Bytes of an arena that is large enough for every function.
+    pub fn arena_bytes(&self) -> u64 {
+        let bytes = self.functions.iter().map(|f| f.arena_bytes);
+        bytes.max().unwrap_or(0)
+    }
+
+    /// All state that its functions know, by name: the first input of each `hla.param`.
+    pub fn state(&self) -> impl Iterator<Item = (&str, &Slot)> {
+        let mut seen = HashSet::new();
+        let inputs = self.functions.iter().flat_map(|f| &f.signature.inputs);
+        let named = inputs.filter_map(|slot| Some((slot.param.as_deref()?, slot)));
+        named.filter(move |(name, _)| seen.insert(*name))
+    }
+}
+
 /// An entry point of a module.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Kernel {
     /// Its `.entry` in the PTX.
     pub entry: String,
@@ -62,11 +95,13 @@ pub struct Kernel {
 }
 
 /// A function: what it takes and gives, how much scratch memory, what is done.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct PlanFunction {
     /// Its name.
     pub name: String,
     /// What it takes and gives.
+    #[serde(with = "signature")]
     pub signature: Signature,
     /// Bytes of the arena, without [`SLACK`].
     pub arena_bytes: u64,
@@ -75,7 +110,8 @@ pub struct PlanFunction {
 }
 
 /// Where memory is.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Place {
     /// Input i of the signature.
     Input(u32),
@@ -88,7 +124,8 @@ pub enum Place {
 }
 
 /// A run of bytes within a place.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Span {
     /// The place.
     pub place: Place,
@@ -103,7 +140,8 @@ pub struct Span {
 }
 
 /// What a kernel does with a span that it is given.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Access {
     /// It reads.
     Read,
@@ -116,7 +154,8 @@ pub enum Access {
 
 /// An argument of a kernel: the address of a span, as a 64-bit pointer. Sizes and strides are in
 /// the code.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct KernelArg {
     /// What the address points to.
     pub span: Span,
@@ -125,7 +164,8 @@ pub struct KernelArg {
 }
 
 /// A step of a function.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Command {
     /// Runs a kernel. Spans of its arguments may overlap only where both are read, or where they are
     /// the same span, read element by element by the thread that then writes there.
