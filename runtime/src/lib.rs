@@ -20,6 +20,7 @@ pub mod state;
 pub mod step;
 
 pub use buffer::Buffer;
+pub use device::{DeviceSession, DeviceStep};
 pub use executable::{Executable, Signature, Slot};
 pub use pool::{CParallel, ThreadPool};
 pub use state::State;

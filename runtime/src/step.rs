@@ -27,6 +27,13 @@ pub trait StepProgram {
         inputs: &[(&str, &Tensor)],
         pool: Option<&ThreadPool>,
     ) -> Result<Vec<(String, Tensor)>, Diagnostic>;
+
+    /// Brings a tensor that this program changed in memory of its own [back](crate::state) into the
+    /// state; does nothing where the state has its newest value. A program that works in the state's
+    /// memory has nothing to bring.
+    fn pull(&mut self, _state: &mut State, _name: &str) -> Result<(), Diagnostic> {
+        Ok(())
+    }
 }
 
 /// Where an argument of a step comes from.
@@ -215,9 +222,12 @@ impl<E: Executable> StepProgram for Rebind<E> {
         for (tensor, source) in given.into_iter().zip(&self.binding.sources) {
             tensors.push(match (tensor, source) {
                 (Some(tensor), _) => tensor.clone(),
-                (None, Source::State(name) | Source::Input(name)) => state
-                    .get(name)
-                    .ok_or_else(|| refuse(format!("the state has no '{name}'")))?,
+                (None, Source::State(name) | Source::Input(name)) => {
+                    state.check_here(name)?;
+                    state
+                        .get(name)
+                        .ok_or_else(|| refuse(format!("the state has no '{name}'")))?
+                }
             });
         }
         let results = self.program.run(&tensors, pool)?;

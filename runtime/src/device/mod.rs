@@ -1,8 +1,19 @@
 //! What runs a [launch plan](crate::plan): a GPU, or something that behaves like one.
+//!
+//! - here is what a device must do;
+//! - `session` brings a program onto it, `memory` says what lies where there;
+//! - `step` is a function of the program, to be stepped or run.
+
+mod memory;
+mod session;
+mod step;
 
 use hla_ir::Diagnostic;
 
 use crate::plan::{Access, Kernel};
+
+pub use session::DeviceSession;
+pub use step::DeviceStep;
 
 /// An address in a device's memory.
 pub type Address = u64;

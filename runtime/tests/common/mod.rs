@@ -2,6 +2,7 @@
 #![allow(dead_code, clippy::unwrap_used)]
 
 pub mod generate;
+pub mod host;
 
 use hla_ir::{DType, TensorType};
 use hla_runtime::plan::{

@@ -103,10 +103,13 @@ impl StepJit {
         for (bytes, source) in given.iter().zip(&self.binding.sources) {
             let at = match (bytes, source) {
                 (Some(bytes), _) => bytes.as_ptr().cast_mut(),
-                (None, Source::State(name) | Source::Input(name)) => state
-                    .bytes_mut(name)
-                    .ok_or_else(|| failed(format!("the state has no '{name}'")))?
-                    .as_mut_ptr(),
+                (None, Source::State(name) | Source::Input(name)) => {
+                    state.check_here(name)?;
+                    state
+                        .bytes_mut(name)
+                        .ok_or_else(|| failed(format!("the state has no '{name}'")))?
+                        .as_mut_ptr()
+                }
             };
             tensors.push(at);
         }
