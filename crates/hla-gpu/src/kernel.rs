@@ -1,7 +1,7 @@
 //! What every kernel is made of.
 
 /// A kernel, ready to be placed in a `gpu.module`.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct KernelCode {
     /// What it computes, for people: `reduce_sum over rows, of mul`.
     pub computes: String,

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt::Display;
 
-use hla_ir::DType;
+use hla_ir::{DType, TensorType};
 
 /// The text of a function body under construction. Values are named in order of their making, so
 /// equal kernels have equal texts.
@@ -55,6 +55,12 @@ impl Text {
         self.constants.push(HashMap::new());
     }
 
+    /// Begins another region after a line such as `} else {`.
+    pub fn open_again(&mut self) {
+        self.depth += 1;
+        self.constants.push(HashMap::new());
+    }
+
     /// Closes a region with a line such as `}`.
     pub fn close(&mut self, line: impl Display) {
         self.constants.pop();
@@ -86,10 +92,25 @@ impl Text {
     }
 }
 
-/// MLIR's spelling of an element type in memory; `i1` is stored as one byte.
+/// MLIR's spelling of an element type in memory; `i1` is stored as one byte, `index` as eight.
 pub fn stored(dtype: DType) -> &'static str {
     match dtype {
         DType::I1 => "i8",
+        DType::Index => "i64",
         other => other.name(),
+    }
+}
+
+/// The memref type of a value in memory, row-major: `memref<2x3xi8>`.
+pub fn memref(ty: &TensorType) -> String {
+    let shape: String = ty.shape.iter().map(|extent| format!("{extent}x")).collect();
+    format!("memref<{shape}{}>", stored(ty.dtype))
+}
+
+/// An element type in lanes: `vector<4xf32>`, or itself for one lane.
+pub fn vector(lanes: usize, scalar: &str) -> String {
+    match lanes {
+        1 => scalar.to_owned(),
+        n => format!("vector<{n}x{scalar}>"),
     }
 }

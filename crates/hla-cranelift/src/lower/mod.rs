@@ -5,14 +5,10 @@
 //! asks [`Lowering`] for the places of operands and results and adds kernels. A buffer's lifetime
 //! is known once all kernels are; then the memory planner packs the workspace.
 
-mod fuse;
-mod inline;
-mod memory;
+mod backend;
 mod results;
-mod schedule;
-mod siblings;
 
-pub(crate) use schedule::root;
+pub(crate) use backend::root;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -21,7 +17,9 @@ use hla_ir::{DType, Diagnostic, Function, Layout, Node, NodeId, Op, Tensor, Tens
 
 use hla_ir::decompose::decompose;
 
-use fuse::{Group, Kind};
+use hla_partition::{self as partition, Group, Kind};
+
+use backend::Cpu;
 
 use crate::kernel::{ALIGN, Buffer, EmitKernel, SLACK, Slot, View};
 use crate::options::CodegenOptions;
@@ -47,16 +45,6 @@ pub(crate) struct Program {
     pub notes: Vec<String>,
 }
 
-/// A buffer of the workspace and the steps between which its contents matter.
-struct Temp {
-    bytes: u64,
-    first: usize,
-    last: usize,
-    /// Buffers of the same shape of which this one may take the place of one that is not needed
-    /// any longer: an elementwise kernel may write where it reads.
-    over: Vec<u32>,
-}
-
 /// The state of lowering one function, and what kernels' modules ask for and add to.
 pub struct Lowering<'a> {
     /// The function.
@@ -68,7 +56,7 @@ pub struct Lowering<'a> {
     views: Vec<Option<View>>,
     /// Output that each value is written to directly.
     outputs: HashMap<ValueId, u32>,
-    temps: Vec<Temp>,
+    temps: Vec<partition::Buffer>,
     rodata: Vec<Tensor>,
     /// Rodata of equal bytes, by address for large tensors and by contents for small ones.
     known_rodata: HashMap<RodataKey, u32>,
@@ -152,11 +140,11 @@ fn lower_with(
             cx.views[i] = Some(view);
         }
     }
-    let mut groups = fuse::groups(function);
+    let mut groups = partition::groups(&Cpu, function);
     let mut kept = Vec::new();
     if let Some(updates) = updates {
-        groups = siblings::merge(function, groups);
-        let schedule = schedule::schedule(function, groups, updates)?;
+        groups = partition::merge(&Cpu, function, groups);
+        let schedule = partition::schedule(&Cpu, function, groups, updates)?;
         groups = schedule.groups;
         cx.outputs = schedule.outputs;
         cx.note_copies(updates, &schedule.copied);
@@ -380,7 +368,7 @@ impl<'a> Lowering<'a> {
     /// A buffer of the workspace for the kernels of this node only. Its contents are undefined
     /// before they write it; [`SLACK`] bytes after it can be read.
     pub fn temp(&mut self, bytes: u64) -> Buffer {
-        self.temps.push(Temp {
+        self.temps.push(partition::Buffer {
             bytes,
             first: self.step,
             last: self.step,
@@ -446,7 +434,7 @@ impl<'a> Lowering<'a> {
     }
 
     fn finish(self) -> Result<Program, Diagnostic> {
-        let (temps, workspace_bytes) = memory::plan(&self.temps);
+        let (temps, workspace_bytes) = partition::plan(&self.temps, ALIGN, SLACK);
         let outputs = self.function.results.iter();
         Ok(Program {
             name: self.options.symbol_prefix(&self.function.name),

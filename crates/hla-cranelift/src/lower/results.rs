@@ -3,7 +3,7 @@
 use hla_ir::{Def, Diagnostic, ValueId};
 
 use super::Lowering;
-use super::schedule::{is_computed, root};
+use super::backend::{is_computed, root};
 use crate::kernel::{Buffer, Slot, View};
 
 impl Lowering<'_> {

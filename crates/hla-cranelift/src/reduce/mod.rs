@@ -11,7 +11,6 @@
 
 mod argmax;
 mod combine;
-mod domain;
 mod kernel;
 mod loops;
 mod threshold;
@@ -21,7 +20,7 @@ use hla_ir::{DType, Diagnostic, Layout, Node, NodeId, Op, TensorType};
 use crate::kernel::{Buffer, View};
 use crate::lower::Lowering;
 use crate::map::Chain;
-pub(crate) use domain::Domain;
+pub(crate) use hla_partition::Domain;
 use kernel::{Part, Reduce};
 
 /// Elements of a block of a long axis.
@@ -32,14 +31,6 @@ const BLOCK_ROWS: i64 = 64;
 
 /// With so many results of a kernel already, threads need no blocks.
 const ENOUGH_ITEMS: i64 = 16;
-
-/// Whether an op combines the elements along an axis.
-pub(crate) fn combines(op: Op) -> bool {
-    matches!(
-        op,
-        Op::ReduceSum | Op::ReduceMax | Op::ReduceMin | Op::ReduceProduct
-    )
-}
 
 /// Adds the kernel of `tosa.argmax` or `hla.threshold`.
 pub(crate) fn lower(cx: &mut Lowering<'_>, node: &Node) -> Result<(), Diagnostic> {

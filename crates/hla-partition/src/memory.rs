@@ -4,11 +4,23 @@
 //! Largest first, each at the lowest offset where it fits beside those already placed: simple,
 //! deterministic, and within a few per cent of the peak for the chains and diamonds of networks.
 
-use super::Temp;
-use crate::kernel::{ALIGN, SLACK};
+/// A buffer of the workspace and the steps between which its contents matter.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Buffer {
+    /// Its size.
+    pub bytes: u64,
+    /// The step that writes it first.
+    pub first: usize,
+    /// The last step that uses it.
+    pub last: usize,
+    /// Buffers of the same shape of which this one may take the place of one that is not needed
+    /// any longer: an elementwise kernel may write where it reads.
+    pub over: Vec<u32>,
+}
 
-/// Offsets of the buffers and the size of the workspace.
-pub(super) fn plan(temps: &[Temp]) -> (Vec<u64>, u64) {
+/// Offsets of the buffers, multiples of `align`, and the size of the workspace; after the end of each
+/// buffer it has at least `slack` bytes more.
+pub fn plan(temps: &[Buffer], align: u64, slack: u64) -> (Vec<u64>, u64) {
     // A buffer that takes another's place joins its group, which lives as long as both.
     let mut group: Vec<usize> = (0..temps.len()).collect();
     let mut lives: Vec<(usize, usize)> = temps.iter().map(|t| (t.first, t.last)).collect();
@@ -27,7 +39,7 @@ pub(super) fn plan(temps: &[Temp]) -> (Vec<u64>, u64) {
     let mut offsets = vec![0; temps.len()];
     let mut placed: Vec<usize> = Vec::with_capacity(order.len());
     let mut total = 0;
-    let size = |i: usize| (temps[i].bytes + SLACK).next_multiple_of(ALIGN);
+    let size = |i: usize| (temps[i].bytes + slack).next_multiple_of(align);
     for i in order {
         let mut taken: Vec<(u64, u64)> = placed
             .iter()
@@ -58,8 +70,15 @@ mod tests {
 
     use super::*;
 
-    fn temp(bytes: u64, first: usize, last: usize, over: &[u32]) -> Temp {
-        Temp {
+    const ALIGN: u64 = 64;
+    const SLACK: u64 = 64;
+
+    fn plan(temps: &[Buffer]) -> (Vec<u64>, u64) {
+        super::plan(temps, ALIGN, SLACK)
+    }
+
+    fn temp(bytes: u64, first: usize, last: usize, over: &[u32]) -> Buffer {
+        Buffer {
             bytes,
             first,
             last,
@@ -69,7 +88,7 @@ mod tests {
 
     #[test]
     fn a_chain_takes_two_buffers() {
-        let temps: Vec<Temp> = (0..10).map(|i| temp(1000, i, i + 1, &[])).collect();
+        let temps: Vec<Buffer> = (0..10).map(|i| temp(1000, i, i + 1, &[])).collect();
         let (offsets, total) = plan(&temps);
         assert_eq!(total, 2 * 1088);
         assert_ne!(offsets[3], offsets[4]);
@@ -102,7 +121,7 @@ mod tests {
     proptest! {
         #[test]
         fn live_buffers_are_disjoint(list in prop::collection::vec((1u64..5000, 0usize..20, 0usize..6), 1..40)) {
-            let temps: Vec<Temp> = list.iter().map(|&(b, f, l)| temp(b, f, f + l, &[])).collect();
+            let temps: Vec<Buffer> = list.iter().map(|&(b, f, l)| temp(b, f, f + l, &[])).collect();
             let (offsets, total) = plan(&temps);
             for (i, a) in temps.iter().enumerate() {
                 prop_assert!(offsets[i].is_multiple_of(ALIGN));

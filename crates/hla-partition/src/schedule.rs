@@ -9,13 +9,14 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use hla_ir::{Def, Diagnostic, Function, Layout, Node, NodeId, Op, ValueId};
+use hla_ir::{Def, Diagnostic, Function, Node, NodeId, Op, ValueId};
 
-use super::fuse::{Group, Kind};
-use crate::contraction::is_read_transposed;
+use crate::fuse::{Group, Kind};
+use crate::{Backend, is_row_major};
 
 /// Groups in the order of execution, and where results go.
-pub(super) struct Schedule {
+pub struct Schedule {
+    /// The groups.
     pub groups: Vec<Group>,
     /// The results that are written where they belong by whoever computes them.
     pub outputs: HashMap<ValueId, u32>,
@@ -24,22 +25,21 @@ pub(super) struct Schedule {
 }
 
 /// Whether a node only gives another name to its operand.
-pub(super) fn is_alias(node: &Node) -> bool {
-    node.op == Op::Reshape
-        || (node.op == Op::Identity && Layout::of(&node.attrs) == Ok(Layout::RowMajor))
+pub fn is_alias(backend: &dyn Backend, node: &Node) -> bool {
+    node.op == Op::Reshape || (node.op == Op::Identity && is_row_major(backend, node))
 }
 
 /// Whether no kernel computes a node's result: it names its operand's buffer, or whoever uses it reads
 /// that buffer in another order.
-fn is_nothing(function: &Function, node: &Node) -> bool {
-    is_alias(node) || is_read_transposed(function, node)
+fn is_nothing(backend: &dyn Backend, function: &Function, node: &Node) -> bool {
+    is_alias(backend, node) || backend.is_read_in_place(function, node)
 }
 
 /// The value whose buffer is read in place of a value.
-pub(crate) fn root(function: &Function, mut value: ValueId) -> ValueId {
+pub fn root(backend: &dyn Backend, function: &Function, mut value: ValueId) -> ValueId {
     while let Some(node) = function
         .defining_node(value)
-        .filter(|n| is_nothing(function, n))
+        .filter(|n| is_nothing(backend, function, n))
     {
         value = node.operands[0];
     }
@@ -47,14 +47,15 @@ pub(crate) fn root(function: &Function, mut value: ValueId) -> ValueId {
 }
 
 /// Whether a kernel computes this value, and can write it to an output.
-pub(super) fn is_computed(function: &Function, value: ValueId) -> bool {
+pub fn is_computed(backend: &dyn Backend, function: &Function, value: ValueId) -> bool {
     function
         .defining_node(value)
-        .is_some_and(|n| n.op != Op::Const && Layout::of(&n.attrs) == Ok(Layout::RowMajor))
+        .is_some_and(|n| n.op != Op::Const && is_row_major(backend, n))
 }
 
 /// Which groups wait for which.
-pub(super) struct Graph<'a> {
+pub(crate) struct Graph<'a> {
+    backend: &'a dyn Backend,
     function: &'a Function,
     pub groups: &'a [Group],
     /// The group that stores each node's result.
@@ -67,7 +68,7 @@ pub(super) struct Graph<'a> {
 
 impl Graph<'_> {
     fn is_alias(&self, group: usize) -> bool {
-        matches!(&self.groups[group].nodes[..], [one] if is_nothing(self.function, self.function.node(*one)))
+        matches!(&self.groups[group].nodes[..], [one] if is_nothing(self.backend, self.function, self.function.node(*one)))
     }
 
     /// Whether `to` runs after `from`.
@@ -96,7 +97,7 @@ impl Graph<'_> {
             let node = self.function.node(id);
             node.op.def().elementwise
                 && node.operands.iter().all(|&operand| {
-                    root(self.function, operand) != buffer
+                    root(self.backend, self.function, operand) != buffer
                         || elements(operand) == elements(node.result())
                 })
         })
@@ -141,11 +142,12 @@ impl Graph<'_> {
             .function
             .results
             .iter()
-            .map(|&r| root(self.function, r))
+            .map(|&r| root(self.backend, self.function, r))
             .collect();
         // What a buffer of the workspace takes.
         let bytes = |value: ValueId| {
-            let stays = results.contains(&value) || !is_computed(self.function, value);
+            let stays =
+                results.contains(&value) || !is_computed(self.backend, self.function, value);
             if stays {
                 0
             } else {
@@ -195,7 +197,7 @@ impl Graph<'_> {
 }
 
 impl<'a> Graph<'a> {
-    pub fn new(function: &'a Function, groups: &'a [Group]) -> Graph<'a> {
+    pub fn new(backend: &'a dyn Backend, function: &'a Function, groups: &'a [Group]) -> Graph<'a> {
         let mut group_of = vec![0; function.nodes.len()];
         for (g, group) in groups.iter().enumerate() {
             for id in &group.roots {
@@ -207,6 +209,7 @@ impl<'a> Graph<'a> {
             }
         }
         let mut graph = Graph {
+            backend,
             function,
             groups,
             after: vec![BTreeSet::new(); groups.len()],
@@ -220,7 +223,7 @@ impl<'a> Graph<'a> {
                 .iter()
                 .flat_map(|&id| &function.node(id).operands);
             for &operand in operands {
-                let named = root(function, operand);
+                let named = root(backend, function, operand);
                 let Def::Node(id, _) = function.values[named.index()].def else {
                     graph.reads[g].insert(named);
                     continue;
@@ -243,21 +246,25 @@ impl<'a> Graph<'a> {
 }
 
 /// Orders the groups of a step; an error if groups wait for each other. `updates` has the argument that each result updates.
-pub(super) fn schedule(
+pub fn schedule(
+    backend: &dyn Backend,
     function: &Function,
     groups: Vec<Group>,
     updates: &[Option<usize>],
 ) -> Result<Schedule, Diagnostic> {
-    let mut graph = Graph::new(function, &groups);
+    let mut graph = Graph::new(backend, function, &groups);
     let mut outputs = HashMap::new();
     let mut copied = Vec::new();
     for (i, &update) in updates.iter().enumerate() {
         let Some(arg) = update else { continue };
-        let (value, updated) = (root(function, function.results[i]), ValueId(arg as u32));
+        let (value, updated) = (
+            root(backend, function, function.results[i]),
+            ValueId(arg as u32),
+        );
         if value == updated {
             continue;
         }
-        let free = is_computed(function, value) && !outputs.contains_key(&value);
+        let free = is_computed(backend, function, value) && !outputs.contains_key(&value);
         if free && graph.order_update(value, updated) {
             outputs.insert(value, i as u32);
         } else {
@@ -265,8 +272,8 @@ pub(super) fn schedule(
         }
     }
     for (i, &result) in function.results.iter().enumerate() {
-        let value = root(function, result);
-        if updates[i].is_none() && is_computed(function, value) {
+        let value = root(backend, function, result);
+        if updates[i].is_none() && is_computed(backend, function, value) {
             outputs.entry(value).or_insert(i as u32);
         }
     }

@@ -9,9 +9,8 @@ use std::collections::BTreeSet;
 
 use hla_ir::{Function, Layout, Node, NodeId, Op, ValueId};
 
-use super::schedule::is_alias;
-use crate::contraction::is_contraction;
-use crate::reduce::{self, Domain};
+use crate::schedule::is_alias;
+use crate::{Backend, Domain, combines};
 
 /// More nodes than this would only spill registers.
 const MAX_KERNEL: usize = 20;
@@ -20,13 +19,13 @@ const MAX_KERNEL: usize = 20;
 const MAX_REPEATS: [usize; 3] = [6, 6, 3];
 
 /// For each node, the nodes in whose kernels it is computed: itself, or those that use it.
-pub(super) struct Inlining {
+pub(crate) struct Inlining {
     pub kernels: Vec<BTreeSet<usize>>,
 }
 
 impl Inlining {
     /// Decides for every node.
-    pub fn of(function: &Function) -> Inlining {
+    pub fn of(backend: &dyn Backend, function: &Function) -> Inlining {
         let users = function.users();
         let n = function.nodes.len();
         let mut kernels: Vec<BTreeSet<usize>> = (0..n).map(|i| BTreeSet::from([i])).collect();
@@ -35,14 +34,14 @@ impl Inlining {
             if !joins(node) {
                 continue;
             }
-            let Some(uses) = uses(function, &users, node.result()) else {
+            let Some(uses) = uses(backend, function, &users, node.result()) else {
                 continue;
             };
             let fits = |(user, reshaped): &(NodeId, bool)| {
                 let user = function.node(*user);
                 match joins(user) {
-                    true => !reshaped && follows(function, node, user),
-                    false => absorbs(function, node, user),
+                    true => !reshaped && follows(backend, function, node, user),
+                    false => absorbs(backend, function, node, user),
                 }
             };
             if uses.is_empty() || !uses.iter().all(fits) {
@@ -55,10 +54,10 @@ impl Inlining {
             // Also what is computed there only on the way to another elementwise value.
             let readable = into.iter().all(|&kernel| {
                 let kernel = &function.nodes[kernel];
-                !reduce::combines(kernel.op)
+                !combines(kernel.op)
                     || Domain::of(function, kernel).is_some_and(|d| reads(function, node, &d))
             });
-            let wanted = into.len() == 1 || may_repeat(function, &users, node, into.len());
+            let wanted = into.len() == 1 || may_repeat(backend, function, &users, node, into.len());
             if !readable || !wanted || into.iter().any(|&k| size[k] >= MAX_KERNEL) {
                 continue;
             }
@@ -77,13 +76,18 @@ impl Inlining {
 }
 
 /// Whether a node can be part of an elementwise kernel with others.
-pub(super) fn joins(node: &Node) -> bool {
+pub fn joins(node: &Node) -> bool {
     node.op.def().elementwise && node.op != Op::Identity
 }
 
 /// The nodes that use a value, and whether under another name; `None` if a result of the function
 /// is among its uses.
-fn uses(function: &Function, users: &[Vec<NodeId>], value: ValueId) -> Option<Vec<(NodeId, bool)>> {
+fn uses(
+    backend: &dyn Backend,
+    function: &Function,
+    users: &[Vec<NodeId>],
+    value: ValueId,
+) -> Option<Vec<(NodeId, bool)>> {
     let mut found = Vec::new();
     let mut stack = vec![(value, false)];
     while let Some((value, reshaped)) = stack.pop() {
@@ -92,7 +96,7 @@ fn uses(function: &Function, users: &[Vec<NodeId>], value: ValueId) -> Option<Ve
         }
         for &user in &users[value.index()] {
             let node = function.node(user);
-            match is_alias(node) {
+            match is_alias(backend, node) {
                 true => stack.push((node.result(), true)),
                 false => found.push((user, reshaped)),
             }
@@ -103,21 +107,21 @@ fn uses(function: &Function, users: &[Vec<NodeId>], value: ValueId) -> Option<Ve
     Some(found)
 }
 
-fn is_planar(node: &Node) -> Option<bool> {
-    Layout::of(&node.attrs).ok().map(|l| l != Layout::RowMajor)
+fn is_planar(backend: &dyn Backend, node: &Node) -> Option<bool> {
+    backend.layout(node).map(|l| l != Layout::RowMajor)
 }
 
 /// Whether an elementwise node can be computed in the kernel of an elementwise user.
-fn follows(function: &Function, node: &Node, user: &Node) -> bool {
+fn follows(backend: &dyn Backend, function: &Function, node: &Node, user: &Node) -> bool {
     function.ty(user.result()).tensor().map(|t| &t.shape)
         == function.ty(node.result()).tensor().map(|t| &t.shape)
-        && is_planar(user) == is_planar(node)
+        && is_planar(backend, user) == is_planar(backend, node)
 }
 
 /// Whether an elementwise node can be computed in the kernel of a reduction of its result.
-fn absorbs(function: &Function, node: &Node, user: &Node) -> bool {
-    let planar = is_planar(node) != Some(false) || is_planar(user) != Some(false);
-    if planar || !reduce::combines(user.op) {
+fn absorbs(backend: &dyn Backend, function: &Function, node: &Node, user: &Node) -> bool {
+    let planar = is_planar(backend, node) != Some(false) || is_planar(backend, user) != Some(false);
+    if planar || !combines(user.op) {
         return false;
     }
     let Some(domain) = Domain::of(function, user) else {
@@ -138,11 +142,17 @@ fn reads(function: &Function, node: &Node, domain: &Domain) -> bool {
 }
 
 /// Whether computing a value in so many kernels costs less than storing it.
-fn may_repeat(function: &Function, users: &[Vec<NodeId>], node: &Node, kernels: usize) -> bool {
+fn may_repeat(
+    backend: &dyn Backend,
+    function: &Function,
+    users: &[Vec<NodeId>],
+    node: &Node,
+    kernels: usize,
+) -> bool {
     // What only this node uses could be stored with it done already.
     let sums = |&v: &ValueId| {
         let from = function.defining_node(v);
-        from.is_some_and(|n| is_contraction(n.op)) && users[v.index()].len() == 1
+        from.is_some_and(|n| backend.is_contraction(n.op)) && users[v.index()].len() == 1
     };
     if node.operands.iter().any(sums) {
         return false;

@@ -7,9 +7,12 @@ use hla_ir::{Function, Node, TensorType};
 
 /// Extents of a value around the axis of a reduction.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Domain {
+pub struct Domain {
+    /// Elements before the axis.
     pub outer: i64,
+    /// Elements along the axis.
     pub axis: i64,
+    /// Elements after the axis.
     pub inner: i64,
 }
 

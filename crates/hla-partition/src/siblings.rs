@@ -7,9 +7,9 @@ use std::collections::BTreeSet;
 
 use hla_ir::{DType, Function, NodeId, ValueId};
 
-use super::fuse::{Group, Kind};
-use super::schedule::{Graph, root};
-use crate::reduce::Domain;
+use crate::fuse::{Group, Kind};
+use crate::schedule::{Graph, is_computed, root};
+use crate::{Backend, Domain};
 
 /// More nodes than this would only spill registers.
 const MAX_NODES: usize = 24;
@@ -18,9 +18,9 @@ const MAX_NODES: usize = 24;
 const MAX_ROOTS: usize = 3;
 
 /// Merges what can be one pass.
-pub(super) fn merge(function: &Function, mut groups: Vec<Group>) -> Vec<Group> {
+pub fn merge(backend: &dyn Backend, function: &Function, mut groups: Vec<Group>) -> Vec<Group> {
     let mut from = 1;
-    while let Some((a, b)) = find(function, &groups, from) {
+    while let Some((a, b)) = find(backend, function, &groups, from) {
         let group = groups.remove(b);
         let into = &mut groups[a];
         let nodes: BTreeSet<NodeId> = into.nodes.iter().chain(&group.nodes).copied().collect();
@@ -33,8 +33,13 @@ pub(super) fn merge(function: &Function, mut groups: Vec<Group>) -> Vec<Group> {
 }
 
 /// The first two groups, the second at `from` or later, that can be one.
-fn find(function: &Function, groups: &[Group], from: usize) -> Option<(usize, usize)> {
-    let graph = Graph::new(function, groups);
+fn find(
+    backend: &dyn Backend,
+    function: &Function,
+    groups: &[Group],
+    from: usize,
+) -> Option<(usize, usize)> {
+    let graph = Graph::new(backend, function, groups);
     (from..groups.len()).find_map(|b| {
         let fits = |a: usize| {
             groups[a].kind == groups[b].kind
@@ -42,7 +47,7 @@ fn find(function: &Function, groups: &[Group], from: usize) -> Option<(usize, us
                 && groups[a].nodes.len() + groups[b].nodes.len() <= MAX_NODES
                 && match groups[b].kind {
                     Kind::Reduce => are_siblings(function, &graph, a, b),
-                    Kind::Map => follows(function, &graph, a, b),
+                    Kind::Map => follows(backend, function, &graph, a, b),
                     Kind::Node | Kind::Contraction => false,
                 }
         };
@@ -82,7 +87,13 @@ fn are_siblings(function: &Function, graph: &Graph<'_>, a: usize, b: usize) -> b
 
 /// Whether the elementwise group `b` reads a result of `a` element by element, and nothing that
 /// waits for `a` otherwise.
-fn follows(function: &Function, graph: &Graph<'_>, a: usize, b: usize) -> bool {
+fn follows(
+    backend: &dyn Backend,
+    function: &Function,
+    graph: &Graph<'_>,
+    a: usize,
+    b: usize,
+) -> bool {
     let groups = graph.groups;
     let results: Vec<ValueId> = groups[a]
         .roots
@@ -99,12 +110,12 @@ fn follows(function: &Function, graph: &Graph<'_>, a: usize, b: usize) -> bool {
         if results.contains(&operand) {
             any = true;
         } else {
-            renamed |= results.contains(&root(function, operand));
+            renamed |= results.contains(&root(backend, function, operand));
         }
     }
     let row_major = |g: usize| {
         let mut roots = groups[g].roots.iter();
-        roots.all(|&id| super::schedule::is_computed(function, function.node(id).result()))
+        roots.all(|&id| is_computed(backend, function, function.node(id).result()))
     };
     any && !renamed
         && ty(a).shape == ty(b).shape

@@ -3,14 +3,13 @@
 
 use hla_ir::{Def, Function, NodeId};
 
-use super::inline::{Inlining, joins};
-use super::schedule::{is_alias, root};
-use crate::contraction::can_follow;
-use crate::reduce;
+use crate::inline::{Inlining, joins};
+use crate::schedule::{is_alias, root};
+use crate::{Backend, combines};
 
 /// How a group is lowered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Kind {
+pub enum Kind {
     /// A node by itself.
     Node,
     /// A contraction, then elementwise nodes on its sums.
@@ -23,16 +22,18 @@ pub(super) enum Kind {
 
 /// Nodes that are lowered together, in the order of the function.
 #[derive(Clone, Debug)]
-pub(super) struct Group {
+pub struct Group {
+    /// How they are lowered.
     pub kind: Kind,
+    /// The nodes, in the order of the function; of a contraction, itself first.
     pub nodes: Vec<NodeId>,
     /// Those whose results are stored; the others may be part of further groups.
     pub roots: Vec<NodeId>,
 }
 
 /// The groups, each at the place of its last node.
-pub(super) fn groups(function: &Function) -> Vec<Group> {
-    let inlining = Inlining::of(function);
+pub fn groups(backend: &dyn Backend, function: &Function) -> Vec<Group> {
+    let inlining = Inlining::of(backend, function);
     let mut members: Vec<Vec<NodeId>> = vec![Vec::new(); function.nodes.len()];
     for (id, _) in function.iter_nodes() {
         for &kernel in &inlining.kernels[id.index()] {
@@ -44,8 +45,8 @@ pub(super) fn groups(function: &Function) -> Vec<Group> {
     let mut place = vec![None; function.nodes.len()];
     for (id, node) in function.iter_nodes() {
         // Another name of what is never stored is read by nobody.
-        let nameless = is_alias(node)
-            && match function.values[root(function, node.result()).index()].def {
+        let nameless = is_alias(backend, node)
+            && match function.values[root(backend, function, node.result()).index()].def {
                 Def::Node(of, _) => inlining.is_inlined(of),
                 Def::Arg(_) => false,
             };
@@ -54,7 +55,7 @@ pub(super) fn groups(function: &Function) -> Vec<Group> {
         }
         let kind = match joins(node) {
             true => Kind::Map,
-            false if reduce::combines(node.op) => Kind::Reduce,
+            false if combines(node.op) => Kind::Reduce,
             false => Kind::Node,
         };
         place[id.index()] = Some(groups.len());
@@ -67,7 +68,8 @@ pub(super) fn groups(function: &Function) -> Vec<Group> {
     let users = function.users();
     for i in 0..groups.len() {
         if groups[i].kind == Kind::Map
-            && let Some(contraction) = leading_contraction(function, &users, &inlining, &groups[i])
+            && let Some(contraction) =
+                leading_contraction(backend, function, &users, &inlining, &groups[i])
             && let Some(before) = place[contraction.index()]
         {
             groups[before].nodes.clear();
@@ -81,6 +83,7 @@ pub(super) fn groups(function: &Function) -> Vec<Group> {
 
 /// The last contraction whose sums a group can be computed on.
 fn leading_contraction(
+    backend: &dyn Backend,
     function: &Function,
     users: &[Vec<NodeId>],
     inlining: &Inlining,
@@ -104,6 +107,8 @@ fn leading_contraction(
         Def::Arg(_) => None,
     });
     candidates
-        .filter(|&id| alone(id) && can_follow(function, users, function.node(id), &group.nodes))
+        .filter(|&id| {
+            alone(id) && backend.can_follow(function, users, function.node(id), &group.nodes)
+        })
         .max_by_key(|id| id.index())
 }

@@ -1,0 +1,95 @@
+//! How the elements of a map are shared among threads.
+
+use super::nest::Nest;
+use super::source::Source;
+use crate::lower::Place;
+
+/// Threads of a block of a large map.
+const THREADS: usize = 256;
+
+/// Bytes that one thread loads or stores at once.
+const WORD: usize = 16;
+
+/// Most elements of a vector.
+const MAX_LANES: usize = 8;
+
+/// Blocks beyond this many are not needed to keep a GPU busy: a thread computes more instead.
+const BLOCKS: usize = 1024;
+
+/// How many elements a thread computes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Shape {
+    /// Neighbouring elements, loaded and stored as vectors.
+    pub lanes: usize,
+    /// Vectors, which lie as far apart as a block has elements.
+    pub unroll: usize,
+    /// Threads of a block.
+    pub threads: u32,
+    /// Blocks.
+    pub blocks: u32,
+    /// Whether some threads have nothing, or less, to do.
+    pub guarded: bool,
+}
+
+impl Shape {
+    /// The shape for a nest with results of these types.
+    pub fn of(nest: &Nest, results: &[Place]) -> Shape {
+        let lanes = lanes(nest, results);
+        let total = nest.elements();
+        let vectors = total.div_ceil(lanes);
+        let threads = vectors.next_multiple_of(32).min(THREADS);
+        let per_block = |unroll: usize| threads * unroll;
+        let unroll = [4, 2]
+            .into_iter()
+            .find(|&u| vectors % per_block(u) == 0 && vectors / per_block(u) >= BLOCKS)
+            .unwrap_or(1);
+        let blocks = vectors.div_ceil(per_block(unroll));
+        Shape {
+            lanes,
+            unroll,
+            threads: threads as u32,
+            // At most 2⁴⁰ elements, so with 256 threads this is less than 2³².
+            blocks: blocks as u32,
+            guarded: vectors != blocks * per_block(unroll) || total % lanes != 0,
+        }
+    }
+}
+
+/// The most neighbouring elements that all sources and results have together.
+fn lanes(nest: &Nest, results: &[Place]) -> usize {
+    let sources = nest.sources.iter().map(Source::dtype);
+    let dtypes = sources.chain(results.iter().map(|r| r.ty.dtype));
+    let narrowest = dtypes.map(|d| d.bytes()).min().unwrap_or(1);
+    let mut lanes = (WORD / narrowest).min(MAX_LANES);
+    while lanes > 1 && !fits(nest, results, lanes) {
+        lanes /= 2;
+    }
+    lanes
+}
+
+fn fits(nest: &Nest, results: &[Place], lanes: usize) -> bool {
+    let inner = nest.extents.len() - 1;
+    // A single dimension may end within a vector.
+    if !nest.inner().is_multiple_of(lanes) && (inner > 0 || nest.inner() < 4 * lanes) {
+        return false;
+    }
+    let aligned = |place: &Place| place.alignment() as usize >= access_alignment(place, lanes);
+    let multiple = |n: i64| n % lanes as i64 == 0;
+    let pieces = || nest.sources.iter().flat_map(|s| &s.pieces);
+    results.iter().all(aligned)
+        && pieces().all(|p| {
+            let from = &p.from;
+            from.strides[inner] != 1
+                || (aligned(&from.place)
+                    && multiple(from.start)
+                    && from.strides[..inner].iter().all(|&s| multiple(s)))
+        })
+        && pieces().flat_map(|p| &p.bounds).all(|b| {
+            b.dim != inner || (b.low.is_multiple_of(lanes) && b.high.is_multiple_of(lanes))
+        })
+}
+
+/// Bytes of which the addresses of vectors are multiples.
+pub(super) fn access_alignment(place: &Place, lanes: usize) -> usize {
+    (place.ty.dtype.bytes() * lanes).min(WORD)
+}
