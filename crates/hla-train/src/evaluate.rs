@@ -54,6 +54,7 @@ pub(crate) fn evaluate(
             correct += usize::from(argmax(row) == label);
         }
     }
+    program.pull(state)?;
     Ok(Evaluation {
         loss: sum / data.len() as f64,
         correct,

@@ -112,12 +112,32 @@ impl Program {
     ) -> Result<State, Diagnostic> {
         let mut scratch = State::new();
         for name in &self.reads {
+            state.check_here(name)?;
             if let Some(tensor) = state.get(name) {
                 scratch.set(name, &tensor)?;
             }
         }
         self.step(&mut scratch, feed, pool)?;
+        self.pull(&mut scratch)?;
         Ok(scratch)
+    }
+
+    /// Brings back what its steps keep of a state in memory of their own.
+    pub fn pull(&mut self, state: &mut State) -> Result<(), Diagnostic> {
+        let away: Vec<String> = state.away().map(str::to_owned).collect();
+        self.pull_these(state, away.iter().map(String::as_str))
+    }
+
+    /// The same for some tensors.
+    pub fn pull_these<'n>(
+        &mut self,
+        state: &mut State,
+        names: impl Iterator<Item = &'n str>,
+    ) -> Result<(), Diagnostic> {
+        for name in names {
+            self.program.pull(state, name)?;
+        }
+        Ok(())
     }
 }
 

@@ -35,7 +35,11 @@ impl Trainer<'_> {
     ) -> Result<ControlFlow<()>, Diagnostic> {
         let begun = Instant::now();
         let steps = self.data.len() / self.batch().max(1);
-        let ControlFlow::Continue(sums) = self.steps(phase, steps, observer)? else {
+        let stepped = self.steps(phase, steps, observer);
+        let pulled = self.programs.pull(&mut self.state);
+        let stepped = stepped?;
+        pulled?;
+        let ControlFlow::Continue(sums) = stepped else {
             return Ok(ControlFlow::Break(()));
         };
         let trained = begun.elapsed().as_secs_f64();
@@ -122,12 +126,13 @@ impl Trainer<'_> {
                 Stage::Ternarize => &mut self.programs.ternary_step,
             };
             let program = program.as_mut().ok_or_else(|| not_compiled(phase.stage))?;
-            let before = match phase.stage == Stage::Ternarize && self.config.threshold_rate != 1.0
-            {
+            let slow = phase.stage == Stage::Ternarize && self.config.threshold_rate != 1.0;
+            let before = match slow {
                 true => layers::thresholds_of(&self.layers, &self.state),
                 false => Vec::new(),
             };
             let outputs = program.step(&mut self.state, &feed, self.pool)?;
+            program.pull_these(&mut self.state, before.iter().map(|(name, _)| &**name))?;
             layers::slow_thresholds(&mut self.state, &before, self.config.threshold_rate)?;
             let loss = outputs.number("loss").unwrap_or(f64::NAN);
             let loss_aware = outputs.number("loss_aware").unwrap_or(0.0);
@@ -136,6 +141,7 @@ impl Trainer<'_> {
                     false => format!("the loss is {loss}"),
                     true => format!("L_d is {loss_aware}"),
                 };
+                self.programs.pull(&mut self.state)?;
                 let at = finite::check(&self.specs, &self.state).err();
                 let what = at.map_or(what.clone(), |at| format!("{what}: {at}"));
                 return Err(self.locate(phase, step, what));

@@ -3,6 +3,9 @@
 //! - here: what a training is made of, and whether its parts fit together;
 //! - `run`: the phases, one after the other; `epoch`: steps, evaluation and checkpoint of an epoch;
 //! - `finite`: where numbers stopped being numbers.
+//!
+//! Programs may keep the state in memory of their own while an epoch's steps run. It is pulled when they
+//! end, whether well or not; so everything outside of the steps sees all of it.
 
 mod epoch;
 mod finite;
@@ -216,7 +219,8 @@ impl<'a> Trainer<'a> {
         &self.history
     }
 
-    /// The state as it is now.
+    /// The state as it is now. Where a program failed while it kept some of it in memory of its own,
+    /// that is [away](State::is_away).
     pub fn state(&self) -> &State {
         &self.state
     }
@@ -231,8 +235,10 @@ impl<'a> Trainer<'a> {
     /// are.
     ///
     /// # Errors
-    /// As the programs give them.
+    /// As the programs give them; a program that failed while it kept some of the state.
     pub fn export(&mut self) -> Result<Vec<u8>, Diagnostic> {
+        let mut away = self.state.away();
+        away.try_for_each(|name| self.state.check_here(name))?;
         let feed = self.sparsity_feed();
         let ternary = self
             .programs
@@ -249,6 +255,28 @@ impl<'a> Trainer<'a> {
 }
 
 impl Programs {
+    /// Brings back what the programs keep of a state in memory of their own.
+    fn pull(&mut self, state: &mut State) -> Result<(), Diagnostic> {
+        let Programs {
+            float_step,
+            finetune_step,
+            ternary_step,
+            evaluate_float,
+            evaluate,
+            evaluate_ternary,
+            ternarize,
+            sphere,
+            project: _,
+        } = self;
+        let steps = [float_step, finetune_step, ternary_step];
+        let evaluations = [evaluate_float, evaluate, evaluate_ternary, sphere];
+        let all = steps.into_iter().chain(evaluations).flatten();
+        for program in all.chain([ternarize]) {
+            program.pull(state)?;
+        }
+        state.away().try_for_each(|name| state.check_here(name))
+    }
+
     fn compile(
         graphs: &TrainingGraphs,
         config: &TrainConfig,

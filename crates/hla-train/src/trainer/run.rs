@@ -168,6 +168,7 @@ impl Trainer<'_> {
             };
             step.step(&mut scratch, &feed, self.pool)?;
         }
+        step.pull(&mut scratch)?;
         let statistics = |role| matches!(role, Role::RunningMean | Role::RunningVariance);
         for spec in self.specs.iter().filter(|s| statistics(s.role)) {
             if let Some(value) = scratch.get(&spec.name) {

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used)]
 #![allow(dead_code, reason = "each test takes what it needs")]
 
+pub mod device;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 

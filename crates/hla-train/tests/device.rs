@@ -1,0 +1,162 @@
+//! Training on a device with memory of its own comes to the bits of training in the state's.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::ops::ControlFlow;
+
+use common::device::{Calls, compile, session};
+use common::{graphs, setup, short, trainer};
+use hla_passes::training::{Quantizer, Sphere, TrainingGraphs, TrainingOptions};
+use hla_train::metrics::Event;
+use hla_train::observer::{Observer, Quiet, StepEvent};
+use hla_train::{Outcome, Setup, TrainConfig, Trainer};
+
+/// Everything that came of a training, but how long it took.
+fn outcome(trainer: &mut Trainer<'_>) -> (String, Vec<u8>, hla_runtime::State) {
+    match trainer.run(&mut Quiet).unwrap() {
+        Outcome::Finished(_) => {}
+        Outcome::Stopped { .. } => panic!("nobody stopped it"),
+    }
+    let mut history = trainer.history().clone();
+    for event in &mut history.events {
+        if let Event::Epoch(record) = event {
+            record.seconds = 0.0;
+            record.images_per_second = 0.0;
+        }
+    }
+    let exported = trainer.export().unwrap();
+    (
+        history.json_lines(),
+        exported,
+        trainer.state().try_clone().unwrap(),
+    )
+}
+
+fn on_device<'a>(graphs: &TrainingGraphs, setup: Setup<'a>) -> (Trainer<'a>, Calls) {
+    let (session, calls) = session(graphs, usize::MAX);
+    let trainer = Trainer::new(setup, &mut compile(&session)).unwrap();
+    (trainer, calls)
+}
+
+#[test]
+fn the_bits_are_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    for (quantizer, sphere) in [
+        (Quantizer::Hla, Sphere::Reparametrize),
+        (Quantizer::Hla, Sphere::Project),
+        (Quantizer::Ttq, Sphere::Off),
+    ] {
+        let options = TrainingOptions {
+            quantizer,
+            sphere,
+            ..TrainingOptions::default()
+        };
+        let graphs = graphs(&options);
+        let config = TrainConfig {
+            threshold_rate: 0.5,
+            reestimate_batches: 3,
+            ..short()
+        };
+        let expected = outcome(&mut trainer(setup(&graphs, dir.path(), config.clone())));
+        let (mut trainer, calls) = on_device(&graphs, setup(&graphs, dir.path(), config));
+        assert_eq!(outcome(&mut trainer), expected);
+        assert!(calls.borrow().len() > 100);
+    }
+}
+
+#[test]
+fn the_state_stays_on_the_device_while_an_epoch_runs() {
+    let dir = tempfile::tempdir().unwrap();
+    let graphs = graphs(&TrainingOptions::default());
+    let config = TrainConfig {
+        float_epochs: 1,
+        epochs_per_t: 0,
+        ternary_epochs: 0,
+        ..short()
+    };
+    let (mut trainer, calls) = on_device(&graphs, setup(&graphs, dir.path(), config));
+    outcome(&mut trainer);
+    let calls = calls.borrow();
+    let runs: Vec<usize> = (0..calls.len())
+        .filter(|&i| calls[i] == format!("run {}", graphs.float_step.name))
+        .collect();
+    assert_eq!(runs.len(), 6);
+    // Images, labels and the learning rate go there, objective, loss and right answers come back.
+    for two in runs.windows(2) {
+        let between: Vec<&str> = calls[two[0] + 1..two[1]].iter().map(|c| &**c).collect();
+        let back = ["download 4"; 3];
+        let there = ["upload 384", "upload 64", "upload 4"];
+        assert_eq!(between, [back, there].concat());
+    }
+}
+
+/// Stops before a step of the whole process.
+struct StopAt(usize);
+
+impl Observer for StopAt {
+    fn step(&mut self, _: &StepEvent) -> ControlFlow<()> {
+        match self.0 {
+            0 => ControlFlow::Break(()),
+            _ => {
+                self.0 -= 1;
+                ControlFlow::Continue(())
+            }
+        }
+    }
+}
+
+#[test]
+fn what_was_stopped_on_a_device_goes_on_anywhere() {
+    let dir = tempfile::tempdir().unwrap();
+    let graphs = graphs(&TrainingOptions::default());
+    let expected = outcome(&mut trainer(setup(&graphs, dir.path(), short())));
+    let again = || Setup {
+        checkpoints: Some(dir.path().join("checkpoints")),
+        resume: true,
+        ..setup(&graphs, dir.path(), short())
+    };
+    for stop in [8, 20] {
+        let (mut first, _) = on_device(&graphs, again());
+        let stopped = first.run(&mut StopAt(stop)).unwrap();
+        assert!(matches!(stopped, Outcome::Stopped { .. }));
+        // The state of a training that was stopped can be looked at.
+        first.export().unwrap();
+    }
+    assert_eq!(outcome(&mut trainer(again())), expected);
+}
+
+#[test]
+fn divergence_is_told_with_the_layer() {
+    let dir = tempfile::tempdir().unwrap();
+    let graphs = graphs(&TrainingOptions::default());
+    let config = TrainConfig {
+        learning_rate: 1e37,
+        ..short()
+    };
+    let told = |mut trainer: Trainer<'_>| trainer.run(&mut Quiet).unwrap_err().to_string();
+    let expected = told(trainer(setup(&graphs, dir.path(), config.clone())));
+    assert!(expected.contains("is the first layer with"), "{expected}");
+    let (trainer, _) = on_device(&graphs, setup(&graphs, dir.path(), config));
+    assert_eq!(told(trainer), expected);
+}
+
+#[test]
+fn a_device_that_fails_leaves_the_checkpoint() {
+    let dir = tempfile::tempdir().unwrap();
+    let graphs = graphs(&TrainingOptions::default());
+    let expected = outcome(&mut trainer(setup(&graphs, dir.path(), short())));
+    let again = || Setup {
+        checkpoints: Some(dir.path().join("checkpoints")),
+        resume: true,
+        ..setup(&graphs, dir.path(), short())
+    };
+    let (session, _) = session(&graphs, 25);
+    let mut failing = Trainer::new(again(), &mut compile(&session)).unwrap();
+    let error = failing.run(&mut Quiet).unwrap_err();
+    assert_eq!(error.message, "a kernel faulted");
+    assert!(failing.export().is_err());
+    assert!(failing.position().epochs > 0);
+    assert_eq!(outcome(&mut trainer(again())), expected);
+}
