@@ -9,6 +9,7 @@ use std::fs;
 use std::ops::ControlFlow;
 
 use common::{FEATURES, compile, graphs, setup, short, trainer};
+use hla_ir::{Tensor, TensorType};
 use hla_passes::training::{Loss, Quantizer, Sphere, TrainingOptions};
 use hla_runtime::ThreadPool;
 use hla_train::config::Scope;
@@ -275,6 +276,96 @@ fn other_trainings_checkpoints_are_refused() {
     assert!(
         text.contains("damaged") && text.contains("previous"),
         "{text}"
+    );
+}
+
+#[test]
+fn another_beginning_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("checkpoints");
+    let some = graphs(&TrainingOptions::default());
+    let with = |value: Option<f64>, eval: bool| {
+        let setup = setup(&some, dir.path(), short());
+        let weight = |value| Tensor::splat(TensorType::f32([1, 12, 12]), value);
+        Setup {
+            checkpoints: Some(folder.clone()),
+            resume: true,
+            weights: value
+                .map(|v| ("fc2.weight".to_owned(), weight(v)))
+                .into_iter()
+                .collect(),
+            eval: setup.eval.filter(|_| eval),
+            ..setup
+        }
+    };
+    trainer(with(Some(0.1), true)).run(&mut StopAt(9)).unwrap();
+    for (value, eval, says) in [
+        (Some(0.2), true, "weights (\"checksum "),
+        (None, true, "here \"none\")"),
+        (Some(0.1), false, "eval (\"50 of [6]\", here \"none\")"),
+    ] {
+        let errors = Trainer::new(with(value, eval), &mut compile).err().unwrap();
+        let text = errors[0].to_string();
+        assert!(
+            text.contains("of a training with other options: ") && text.contains(says),
+            "{text}"
+        );
+    }
+    run(&mut trainer(with(Some(0.1), true)));
+}
+
+#[test]
+fn classes_without_samples_are_told() {
+    let dir = tempfile::tempdir().unwrap();
+    // Four outputs, but blobs of three classes.
+    let options = TrainingOptions {
+        keep_logits: true,
+        ..TrainingOptions::default()
+    };
+    let graphs = hla_passes::training::build(&common::mlp(16, FEATURES, 4), &options).unwrap();
+    let mut messages = Messages::default();
+    trainer(setup(&graphs, dir.path(), short()))
+        .run(&mut messages)
+        .unwrap();
+    assert_eq!(messages.0.len(), 1);
+    let told = "of 4 classes that the model tells apart, no training sample is of class 3";
+    assert!(
+        messages.0[0].contains(told),
+        "{messages:?}",
+        messages = messages.0
+    );
+}
+
+#[test]
+fn a_network_that_died_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let graphs = graphs(&TrainingOptions::default());
+    let messages = |config| {
+        let mut messages = Messages::default();
+        trainer(setup(&graphs, dir.path(), config))
+            .run(&mut messages)
+            .unwrap();
+        messages.0
+    };
+    assert_eq!(messages(short()), [""; 0]);
+    // L_d takes all: every weight goes to 0, and the loss stays finite.
+    let killed = messages(TrainConfig {
+        loss_aware_weight: 1e30,
+        ..short()
+    });
+    assert_eq!(killed.len(), 2, "{killed:?}");
+    let since = "since epoch 3 of 9 (stage fine-tune, t = 0.30)";
+    assert!(
+        killed[0].contains(&format!("{since} the network tells no classes apart")),
+        "{killed:?}"
+    );
+    assert!(
+        killed[1].contains("the trained network tells no classes apart: "),
+        "{killed:?}"
+    );
+    assert!(
+        killed[1].contains(since) && killed[1].contains("--lambda"),
+        "{killed:?}"
     );
 }
 

@@ -89,6 +89,7 @@ impl Trainer<'_> {
             observer.checkpoint(&checkpoint::write(folder, &whole, &self.state)?);
         }
         observer.epoch(&record, &self.history);
+        self.warn_of_death(observer);
         Ok(ControlFlow::Continue(()))
     }
 

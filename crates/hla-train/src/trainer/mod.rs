@@ -2,13 +2,16 @@
 //!
 //! - here: what a training is made of, and whether its parts fit together;
 //! - `run`: the phases, one after the other; `epoch`: steps, evaluation and checkpoint of an epoch;
-//! - `finite`: where numbers stopped being numbers.
+//! - `finite`: where numbers stopped being numbers; `chance`: whether a network learned anything;
+//! - `identity`: what tells one training's beginning from another's.
 //!
 //! Programs may keep the state in memory of their own while an epoch's steps run. It is pulled when they
 //! end, whether well or not; so everything outside of the steps sees all of it.
 
+mod chance;
 mod epoch;
 mod finite;
+mod identity;
 mod run;
 
 use std::collections::BTreeMap;
@@ -99,6 +102,8 @@ pub struct Trainer<'a> {
     data: Dataset,
     counts: Vec<u64>,
     eval: Option<Dataset>,
+    /// How often each class occurs in the evaluation data.
+    eval_counts: Vec<u64>,
     config: TrainConfig,
     plan: Vec<Phase>,
     pool: Option<&'a ThreadPool>,
@@ -110,6 +115,8 @@ pub struct Trainer<'a> {
     history: History,
     /// What an observer is told first.
     messages: Vec<Diagnostic>,
+    /// Whether an observer was told that the network died.
+    warned: bool,
 }
 
 impl<'a> Trainer<'a> {
@@ -120,13 +127,15 @@ impl<'a> Trainer<'a> {
     /// Everything that is wrong with options and data at once; then what does not compile; then a
     /// checkpoint that is damaged, of another model or of other options.
     pub fn new(
-        setup: Setup<'a>,
+        mut setup: Setup<'a>,
         compile: &mut Compile<'_>,
     ) -> Result<Trainer<'a>, Vec<Diagnostic>> {
+        let (counts, eval_counts) = check(&setup)?;
+        setup.config.graph_options.extend(identity::of(&setup));
         let Setup { graphs, config, .. } = &setup;
-        let counts = check(&setup)?;
         let plan = config.plan();
         let fingerprint = fingerprint(graphs);
+        let messages = absent(&counts, setup.data.place()).into_iter().collect();
         let programs = Programs::compile(graphs, config, &plan, setup.eval.is_some(), compile)
             .map_err(|e| vec![e])?;
         let state = init::state(&graphs.state, &setup.weights, config.seed).map_err(|e| vec![e])?;
@@ -141,6 +150,7 @@ impl<'a> Trainer<'a> {
             data: setup.data,
             counts,
             eval: setup.eval,
+            eval_counts,
             config: setup.config,
             plan,
             pool: setup.pool,
@@ -149,7 +159,8 @@ impl<'a> Trainer<'a> {
             state,
             position: Position::default(),
             history: History::default(),
-            messages: Vec::new(),
+            messages,
+            warned: false,
         };
         trainer.restore(setup.resume).map_err(|e| vec![e])?;
         Ok(trainer)
@@ -315,25 +326,21 @@ impl Programs {
     }
 }
 
-/// Checks options and data; gives the class counts of the training data.
-fn check(setup: &Setup<'_>) -> Result<Vec<u64>, Vec<Diagnostic>> {
+/// Checks options and data; gives the class counts of the training data and of the evaluation data.
+fn check(setup: &Setup<'_>) -> Result<(Vec<u64>, Vec<u64>), Vec<Diagnostic>> {
     let mut problems = Vec::new();
     problems.extend(setup.config.check().err().into_iter().flatten());
     let (_, input) = &setup.graphs.input;
     let classes = setup.graphs.classes;
     let batch = input.shape.first().copied().unwrap_or(1);
-    let counts = match setup.data.check(input, classes, batch) {
-        Ok(counts) => counts,
-        Err(errors) => {
+    let mut count = |data: &Dataset, least| {
+        data.check(input, classes, least).unwrap_or_else(|errors| {
             problems.extend(errors);
             Vec::new()
-        }
+        })
     };
-    if let Some(eval) = &setup.eval
-        && let Err(errors) = eval.check(input, classes, 1)
-    {
-        problems.extend(errors);
-    }
+    let counts = count(&setup.data, batch);
+    let eval_counts = setup.eval.as_ref().map(|eval| count(eval, 1));
     if setup.config.augment.moves() && input.rank() != 4 {
         problems.push(
             Diagnostic::error(
@@ -344,9 +351,31 @@ fn check(setup: &Setup<'_>) -> Result<Vec<u64>, Vec<Diagnostic>> {
         );
     }
     match problems {
-        problems if problems.is_empty() => Ok(counts),
+        problems if problems.is_empty() => Ok((counts, eval_counts.unwrap_or_default())),
         problems => Err(problems),
     }
+}
+
+/// A warning of classes that no training sample has.
+fn absent(counts: &[u64], place: &Location) -> Option<Diagnostic> {
+    let none = counts.iter().enumerate().filter(|(_, n)| **n == 0);
+    let none: Vec<String> = none.map(|(class, _)| class.to_string()).collect();
+    let (first, more) = none.split_at(none.len().min(8));
+    (!first.is_empty()).then(|| {
+        let more = match more.len() {
+            0 => String::new(),
+            n => format!(" and {n} more"),
+        };
+        Diagnostic::warning(
+            place.clone(),
+            format!(
+                "of {} classes that the model tells apart, no training sample is of class {}{more}",
+                counts.len(),
+                first.join(", ")
+            ),
+        )
+        .help("if that is not meant, see that the labels begin with 0 and the data are complete")
+    })
 }
 
 /// What tells one model and its graphs from another.

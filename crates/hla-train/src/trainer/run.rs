@@ -44,11 +44,15 @@ impl Trainer<'_> {
         }
         let before = self.evaluate_ternary()?;
         let reestimated = self.reestimate()?;
+        let ternary = match reestimated {
+            true => self.evaluate_ternary()?,
+            false => before,
+        };
+        if let Some(warning) = self.learned_nothing(ternary) {
+            observer.message(&warning);
+        }
         Ok(Outcome::Finished(Summary {
-            ternary: match reestimated {
-                true => self.evaluate_ternary()?,
-                false => before,
-            },
+            ternary,
             before_reestimation: before.filter(|_| reestimated),
             layers: self.layer_records(Stage::Ternarize)?,
             epochs: self.position.epochs,
