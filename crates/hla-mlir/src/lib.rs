@@ -5,11 +5,13 @@
 //! - [`mod@print`] writes the IR as MLIR prints it, and as bytecode;
 //! - [`weights`] binds parameters to safetensors files;
 //! - [`pipeline`] runs upstream's passes;
+//! - [`gpu`] makes PTX of kernels;
 //! - [`IRDL`] is the public definition of the hla dialect.
 //!
 //! This is the only crate that links MLIR, and its private module `ffi` the only one that calls it.
 
 mod ffi;
+pub mod gpu;
 mod import;
 pub mod parse;
 pub mod pipeline;

@@ -1,6 +1,8 @@
 //! Everything that needs MLIR, in one binary: each links some 200 MB of it.
 #![allow(clippy::unwrap_used)]
 
+#[path = "all/gpu.rs"]
+mod gpu;
 #[path = "all/hostile.rs"]
 mod hostile;
 #[path = "all/parsing.rs"]

@@ -23,6 +23,11 @@ impl<'a> Attribute<'a> {
         })
     }
 
+    /// For accessors elsewhere in this module.
+    pub(super) fn raw(self) -> MlirAttribute {
+        self.raw
+    }
+
     /// MLIR's spelling.
     pub(crate) fn text(self) -> String {
         // SAFETY: the attribute is alive.

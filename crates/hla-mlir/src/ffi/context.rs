@@ -17,6 +17,8 @@ pub(crate) enum Dialects {
     Models,
     /// Everything upstream has.
     All,
+    /// The same, and the way from LLVM's dialects to LLVM.
+    Gpu,
 }
 
 /// How to print.
@@ -69,12 +71,16 @@ impl Context {
                     mlirDialectHandleInsertDialect(handle, registry.to_raw());
                 }
             },
-            Dialects::All => melior::utility::register_all_dialects(&registry),
+            Dialects::All | Dialects::Gpu => melior::utility::register_all_dialects(&registry),
         }
         // SAFETY: the registry is alive while it is copied into the context.
         let raw = unsafe { mlirContextCreateWithRegistry(registry.to_raw(), false) };
         // SAFETY: the context is alive.
         unsafe { mlirContextSetAllowUnregisteredDialects(raw, true) };
+        if dialects == Dialects::Gpu {
+            // SAFETY: the context is alive.
+            unsafe { mlirRegisterAllLLVMTranslations(raw) };
+        }
         Context {
             raw,
             collected: diagnostics::attach(raw),

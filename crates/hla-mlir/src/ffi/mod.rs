@@ -4,8 +4,8 @@
 //! - An [`Ir`] owns a context and one top-level operation in it, and destroys both in the right
 //!   order. Everything else ([`Op`], [`Block`], [`Value`], [`Ty`], [`Attribute`]) is a copyable
 //!   handle with the lifetime of a shared borrow of the [`Ir`].
-//! - Nothing here changes IR while handles are alive: only [`Ir::run_passes`] does, and takes the
-//!   `Ir` mutably. So no handle can refer to an erased operation.
+//! - Nothing here changes IR while handles are alive: only [`Ir::run_passes`] and
+//!   [`Ir::make_external`] do, and take the `Ir` mutably. So no handle can refer to an erased operation.
 //! - Every position is checked before it reaches MLIR, and every result that may be null becomes an
 //!   `Option`. Casting accessors are called only after the matching `IsA` predicate.
 //! - Strings from MLIR may hold any bytes: they are handed out as bytes, or lossily decoded.
@@ -15,6 +15,7 @@
 mod attribute;
 mod context;
 mod diagnostics;
+mod gpu;
 mod sandbox;
 mod types;
 
