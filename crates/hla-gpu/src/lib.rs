@@ -7,7 +7,7 @@
 //! - [`lower`](mod@lower) is the whole way from functions to a program; its [`Lowering`] is what modules
 //!   of kernels work with;
 //! - [`kernel`] is what every kernel is made of, [`text`] writes MLIR;
-//! - [`map`] computes elementwise ops;
+//! - [`map`] computes elementwise ops, [`contraction`] matrix products and convolutions;
 //! - [`body`] is the arithmetic of fused elementwise ops, [`lower::chain`] where it reads from.
 //!
 //! # How a module of kernels is written
@@ -25,6 +25,7 @@
 //! dimensions of its result, in which input 0 of the body is its own result, rounded to its type.
 
 pub mod body;
+pub mod contraction;
 pub mod kernel;
 pub mod lower;
 pub mod map;

@@ -3,6 +3,8 @@
 use hla_ir::{Function, Layout, Node, NodeId, Op, ValueId};
 use hla_partition::Backend;
 
+use crate::contraction;
+
 /// The kernels of this crate.
 pub(super) struct Gpu;
 
@@ -12,24 +14,22 @@ impl Backend for Gpu {
         Some(Layout::RowMajor)
     }
 
-    fn is_read_in_place(&self, _: &Function, node: &Node) -> bool {
-        node.op == Op::Relayout
+    fn is_read_in_place(&self, function: &Function, node: &Node) -> bool {
+        node.op == Op::Relayout || contraction::is_read_in_place(function, node)
     }
 
     fn is_contraction(&self, op: Op) -> bool {
-        matches!(
-            op,
-            Op::Conv2d
-                | Op::DepthwiseConv2d
-                | Op::TransposeConv2d
-                | Op::MatMul
-                | Op::Conv2dInputGrad
-                | Op::DepthwiseConv2dInputGrad
-        )
+        contraction::is_contraction(op)
     }
 
-    fn can_follow(&self, _: &Function, _: &[Vec<NodeId>], _: &Node, _: &[NodeId]) -> bool {
-        false
+    fn can_follow(
+        &self,
+        function: &Function,
+        users: &[Vec<NodeId>],
+        contraction: &Node,
+        group: &[NodeId],
+    ) -> bool {
+        contraction::can_follow(function, users, contraction, group)
     }
 }
 

@@ -171,8 +171,10 @@ impl<'a> Lowering<'a> {
     fn lower_group(&mut self, group: &Group) -> Result<(), Diagnostic> {
         match group.kind {
             Kind::Map => crate::map::lower(self, &group.nodes, &group.roots),
-            Kind::Reduce | Kind::Contraction => {
-                Err(self.unsupported(self.function.node(group.nodes[0])))
+            Kind::Reduce => Err(self.unsupported(self.function.node(group.nodes[0]))),
+            Kind::Contraction => {
+                let node = self.function.node(group.nodes[0]);
+                crate::contraction::lower(self, node, &group.nodes[1..])
             }
             Kind::Node => {
                 let nodes = group.nodes.iter();
@@ -187,6 +189,14 @@ impl<'a> Lowering<'a> {
             // A constant is placed when somebody asks for it.
             Op::Const => Ok(()),
             Op::Reshape | Op::Identity | Op::Relayout => self.alias(node),
+            Op::Transpose | Op::Unpack
+                if crate::contraction::is_read_in_place(self.function, node) =>
+            {
+                Ok(())
+            }
+            op if crate::contraction::is_contraction(op) => {
+                crate::contraction::lower(self, node, &[])
+            }
             op if op.def().elementwise => crate::map::lower(self, &[id], &[id]),
             _ => Err(self.unsupported(node)),
         }
