@@ -24,4 +24,4 @@ pub use device::{DeviceSession, DeviceStep};
 pub use executable::{Executable, Signature, Slot};
 pub use pool::{CParallel, ThreadPool};
 pub use state::State;
-pub use step::{Rebind, StepProgram};
+pub use step::{Begun, Rebind, StepProgram};

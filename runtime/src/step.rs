@@ -28,12 +28,50 @@ pub trait StepProgram {
         pool: Option<&ThreadPool>,
     ) -> Result<Vec<(String, Tensor)>, Diagnostic>;
 
+    /// Begins what [`StepProgram::step`] does: the inputs may be changed when this returns, while a
+    /// device may still be at work. The state counts as updated. Whoever begins a step finishes it
+    /// before the next one.
+    ///
+    /// # Errors
+    /// As those of a step.
+    fn begin(
+        &mut self,
+        state: &mut State,
+        inputs: &[(&str, &Tensor)],
+        pool: Option<&ThreadPool>,
+    ) -> Result<Begun, Diagnostic> {
+        self.step(state, inputs, pool).map(Begun::Done)
+    }
+
+    /// Waits for a step that was begun, and gives its named outputs.
+    ///
+    /// # Errors
+    /// What went wrong since it began.
+    fn finish(&mut self, begun: Begun) -> Result<Vec<(String, Tensor)>, Diagnostic> {
+        match begun {
+            Begun::Done(outputs) => Ok(outputs),
+            Begun::Running => Err(refuse(
+                "a step is to be finished by a program that did not begin it".to_owned(),
+            )),
+        }
+    }
+
     /// Brings a tensor that this program changed in memory of its own [back](crate::state) into the
     /// state; does nothing where the state has its newest value. A program that works in the state's
     /// memory has nothing to bring.
     fn pull(&mut self, _state: &mut State, _name: &str) -> Result<(), Diagnostic> {
         Ok(())
     }
+}
+
+/// A step that was [begun](StepProgram::begin).
+#[must_use = "a step that was begun is to be finished"]
+#[derive(Debug)]
+pub enum Begun {
+    /// It is over already, with these outputs.
+    Done(Vec<(String, Tensor)>),
+    /// The program knows more.
+    Running,
 }
 
 /// Where an argument of a step comes from.

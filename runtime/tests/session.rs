@@ -11,7 +11,7 @@ use common::host::{Compute, HostDevice, Journal};
 use common::{launch, program, span};
 use hla_ir::{Diagnostic, Tensor};
 use hla_runtime::plan::{Access, DeviceProgram, Place};
-use hla_runtime::{DeviceSession, DeviceStep, Executable, State, StepProgram};
+use hla_runtime::{Begun, DeviceSession, DeviceStep, Executable, State, StepProgram};
 
 const KERNELS: [(&str, Compute); 3] = [
     ("scale", |a| {
@@ -240,8 +240,10 @@ fn one_step_at_a_time() {
     let mut b = bench();
     let mut state = state(1.0);
     let x = all(1.0);
-    b.step.finish().unwrap_err();
-    b.step.begin(&mut state, &[("x", &x)]).unwrap();
+    b.step.finish(Begun::Running).unwrap_err();
+    let begun = b.step.begin(&mut state, &[("x", &x)], None).unwrap();
+    assert_eq!(b.events(), ["upload 256", "upload 256", "replay 0"]);
+    assert!(state.is_away("w"));
     let busy = "a step begins before the one before it is finished";
     assert_eq!(
         b.total.step(&mut state, &[], None).unwrap_err().message,
@@ -249,13 +251,16 @@ fn one_step_at_a_time() {
     );
     assert_eq!(b.total.run(&[all(1.0)], None).unwrap_err().message, busy);
     assert_eq!(
-        b.step.begin(&mut state, &[("x", &x)]).unwrap_err().message,
+        b.step
+            .begin(&mut state, &[("x", &x)], None)
+            .unwrap_err()
+            .message,
         busy
     );
-    assert_eq!(b.step.finish().unwrap()[0].1.to_f32s(), [256.0]);
+    assert_eq!(b.step.finish(begun).unwrap()[0].1.to_f32s(), [256.0]);
     // A step that nobody finishes is no matter once it is gone.
     let mut other = b.session.function("step").unwrap();
-    other.begin(&mut state, &[("x", &x)]).unwrap();
+    let _ = other.begin(&mut state, &[("x", &x)], None).unwrap();
     drop(other);
     assert_eq!(b.total(&mut state), 64.0 * 7.0);
 }

@@ -37,8 +37,11 @@ pub(crate) fn evaluate(
     };
     let samples: Vec<u32> = (0..data.len() as u32).collect();
     let (mut sum, mut correct) = (0.0, 0);
-    for samples in samples.chunks(places) {
-        let batch = batches.make(samples, pool)?;
+    let mut chunks = samples.chunks(places);
+    let mut make = || chunks.next().map(|s| (s, batches.make(s, pool)));
+    let mut ahead = make();
+    while let Some((samples, batch)) = ahead {
+        let batch = batch?;
         let feed = Feed {
             images: Some((name, &batch.images)),
             labels: Some(&batch.labels),
@@ -46,7 +49,10 @@ pub(crate) fn evaluate(
             loss_aware_weight: 0.0,
             sparsity,
         };
-        let outputs = program.step(state, &feed, pool)?;
+        let begun = program.begin(state, &feed, pool)?;
+        // The next batch is made while a device is at work.
+        ahead = make();
+        let outputs = program.finish(begun)?;
         let logits = outputs.get("logits").ok_or_else(no_logits)?.to_f32s();
         let labels = samples.iter().map(|&s| data.label(s as usize) as usize);
         for (row, label) in logits.chunks_exact(logits.len() / places).zip(labels) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hla_ir::{Diagnostic, Function, Location, Tensor, TensorType};
-use hla_runtime::{State, StepProgram, ThreadPool};
+use hla_runtime::{Begun, State, StepProgram, ThreadPool};
 
 /// Compiles a graph.
 pub type Compile<'c> = dyn FnMut(&Function) -> Result<Box<dyn StepProgram>, Diagnostic> + 'c;
@@ -89,6 +89,17 @@ impl Program {
         feed: &Feed<'_>,
         pool: Option<&ThreadPool>,
     ) -> Result<Outputs, Diagnostic> {
+        let begun = self.begin(state, feed, pool)?;
+        self.finish(begun)
+    }
+
+    /// Begins a step, which a device may still be at when this returns.
+    pub fn begin(
+        &mut self,
+        state: &mut State,
+        feed: &Feed<'_>,
+        pool: Option<&ThreadPool>,
+    ) -> Result<Begun, Diagnostic> {
         let mut made = Vec::with_capacity(self.needs.len());
         for (name, ty) in &self.needs {
             made.push(feed.tensor(name, ty)?);
@@ -99,7 +110,12 @@ impl Program {
             .map(|(name, _)| &**name)
             .zip(&made)
             .collect();
-        self.program.step(state, &inputs, pool).map(Outputs)
+        self.program.begin(state, &inputs, pool)
+    }
+
+    /// Waits for a step that was begun.
+    pub fn finish(&mut self, begun: Begun) -> Result<Outputs, Diagnostic> {
+        self.program.finish(begun).map(Outputs)
     }
 
     /// What it makes of the tensors of a state, which stays as it is: the state that it would

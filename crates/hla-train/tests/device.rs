@@ -4,14 +4,19 @@
 
 mod common;
 
+use std::fs;
 use std::ops::ControlFlow;
+use std::path::Path;
 
 use common::device::{Calls, compile, session};
-use common::{graphs, setup, short, trainer};
+use common::{FEATURES, graphs, setup, short, trainer};
 use hla_passes::training::{Quantizer, Sphere, TrainingGraphs, TrainingOptions};
+use hla_train::data::{Dataset, Names};
 use hla_train::metrics::Event;
 use hla_train::observer::{Observer, Quiet, StepEvent};
+use hla_train::shuffle::permutation;
 use hla_train::{Outcome, Setup, TrainConfig, Trainer};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize_to_file};
 
 /// Everything that came of a training, but how long it took.
 fn outcome(trainer: &mut Trainer<'_>) -> (String, Vec<u8>, hla_runtime::State) {
@@ -159,4 +164,51 @@ fn a_device_that_fails_leaves_the_checkpoint() {
     assert!(failing.export().is_err());
     assert!(failing.position().epochs > 0);
     assert_eq!(outcome(&mut trainer(again())), expected);
+}
+
+/// Counts steps.
+#[derive(Default)]
+struct Count(usize);
+
+impl Observer for Count {
+    fn step(&mut self, _: &StepEvent) -> ControlFlow<()> {
+        self.0 += 1;
+        ControlFlow::Continue(())
+    }
+}
+
+#[test]
+fn a_wrong_sample_is_told_when_its_step_comes() {
+    let dir = tempfile::tempdir().unwrap();
+    let graphs = graphs(&TrainingOptions::default());
+    // A sample of the third batch of 16.
+    let sample = permutation(short().seed, 0, 100)[40];
+    let wrong = |folder: &Path| {
+        let mut setup = setup(&graphs, folder, short());
+        let path = folder.join("wrong.safetensors");
+        let bytes = fs::read(folder.join("train.safetensors")).unwrap();
+        let file = SafeTensors::deserialize(&bytes).unwrap();
+        let (images, labels) = (
+            file.tensor("images").unwrap(),
+            file.tensor("labels").unwrap(),
+        );
+        let mut data = images.data().to_vec();
+        let at = sample as usize * FEATURES * 4;
+        data[at..at + 4].copy_from_slice(&f32::INFINITY.to_le_bytes());
+        let images = TensorView::new(Dtype::F32, images.shape().to_vec(), &data).unwrap();
+        serialize_to_file([("images", images), ("labels", labels)], None, &path).unwrap();
+        setup.data = Dataset::open(&path, &Names::default()).unwrap();
+        setup
+    };
+    let told = |mut trainer: Trainer<'_>| {
+        let mut count = Count::default();
+        let error = trainer.run(&mut count).unwrap_err();
+        let expected = format!("image {sample} holds inf at element 0");
+        assert_eq!(error.message, expected);
+        // The step before was finished.
+        assert_eq!(trainer.state().away().count(), 0);
+        count.0
+    };
+    assert_eq!(told(trainer(wrong(dir.path()))), 2);
+    assert_eq!(told(on_device(&graphs, wrong(dir.path())).0), 2);
 }

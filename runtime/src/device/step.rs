@@ -10,7 +10,7 @@ use super::session::{Shared, refuse};
 use crate::executable::{Executable, Signature};
 use crate::pool::ThreadPool;
 use crate::state::State;
-use crate::step::{Binding, Source, StepProgram, Target};
+use crate::step::{Begun, Binding, Source, StepProgram, Target};
 
 /// A function of a [session](super::DeviceSession): a [`StepProgram`] whose state stays on the device,
 /// and an [`Executable`], to which everything is given anew each time. It has no use for a pool.
@@ -50,16 +50,46 @@ impl DeviceStep {
         }
     }
 
-    /// Sends what is needed and begins a step, which may still run when this returns; its inputs may be
-    /// changed then. Until [`DeviceStep::finish`] no function of the session can begin.
-    ///
-    /// # Errors
-    /// As [`StepProgram::step`] gives them, and what the device says.
-    pub fn begin(
+    /// Fetches an output.
+    fn fetch(&self, shared: &mut Shared, output: usize) -> Result<Tensor, Diagnostic> {
+        let ty = &self.signature.outputs[output].ty;
+        let mut bytes = vec![0; ty.bytes()];
+        let address = self.places.outputs[output];
+        shared.attempt(|device| device.download(address, &mut bytes))?;
+        Tensor::from_bytes(ty.clone(), bytes).map_err(refuse)
+    }
+}
+
+fn check_idle(shared: &Shared) -> Result<(), Diagnostic> {
+    match shared.running {
+        false => Ok(()),
+        true => Err(refuse("a step begins before the one before it is finished")),
+    }
+}
+
+impl StepProgram for DeviceStep {
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn step(
         &mut self,
         state: &mut State,
         inputs: &[(&str, &Tensor)],
-    ) -> Result<(), Diagnostic> {
+        pool: Option<&ThreadPool>,
+    ) -> Result<Vec<(String, Tensor)>, Diagnostic> {
+        let begun = self.begin(state, inputs, pool)?;
+        self.finish(begun)
+    }
+
+    /// Sends what is needed and begins. Until the step is finished no function of the session can
+    /// begin.
+    fn begin(
+        &mut self,
+        state: &mut State,
+        inputs: &[(&str, &Tensor)],
+        _: Option<&ThreadPool>,
+    ) -> Result<Begun, Diagnostic> {
         let binding = self.binding.as_ref().map_err(Diagnostic::clone)?;
         let given = binding.check(&self.signature, state, inputs)?;
         let mut shared = self.shared.borrow_mut();
@@ -89,14 +119,10 @@ impl DeviceStep {
         }
         shared.running = true;
         self.begun = true;
-        Ok(())
+        Ok(Begun::Running)
     }
 
-    /// Waits for the step that was begun, and gives its named outputs.
-    ///
-    /// # Errors
-    /// Nothing was begun; what the device says.
-    pub fn finish(&mut self) -> Result<Vec<(String, Tensor)>, Diagnostic> {
+    fn finish(&mut self, _: Begun) -> Result<Vec<(String, Tensor)>, Diagnostic> {
         if !std::mem::take(&mut self.begun) {
             return Err(refuse("a step is to be finished that was not begun"));
         }
@@ -110,38 +136,6 @@ impl DeviceStep {
             }
         }
         Ok(outputs)
-    }
-
-    /// Fetches an output.
-    fn fetch(&self, shared: &mut Shared, output: usize) -> Result<Tensor, Diagnostic> {
-        let ty = &self.signature.outputs[output].ty;
-        let mut bytes = vec![0; ty.bytes()];
-        let address = self.places.outputs[output];
-        shared.attempt(|device| device.download(address, &mut bytes))?;
-        Tensor::from_bytes(ty.clone(), bytes).map_err(refuse)
-    }
-}
-
-fn check_idle(shared: &Shared) -> Result<(), Diagnostic> {
-    match shared.running {
-        false => Ok(()),
-        true => Err(refuse("a step begins before the one before it is finished")),
-    }
-}
-
-impl StepProgram for DeviceStep {
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn step(
-        &mut self,
-        state: &mut State,
-        inputs: &[(&str, &Tensor)],
-        _: Option<&ThreadPool>,
-    ) -> Result<Vec<(String, Tensor)>, Diagnostic> {
-        self.begin(state, inputs)?;
-        self.finish()
     }
 
     fn pull(&mut self, state: &mut State, name: &str) -> Result<(), Diagnostic> {

@@ -105,15 +105,18 @@ impl Trainer<'_> {
         let loss_aware_weight = self.config.lambda(phase, self.position.epoch);
         let t = self.shown_t(phase);
         let mut sums = Sums::default();
-        for (step, samples) in order.chunks_exact(batch).enumerate() {
+        let batches = Batches {
+            data: &self.data,
+            input: &self.input.1,
+            augment: (!augment.is_identity()).then_some((&augment, seed, epoch)),
+        };
+        let mut chunks = order.chunks_exact(batch).enumerate();
+        let mut make = || chunks.next().map(|(i, s)| (i, batches.make(s, self.pool)));
+        let mut ahead = make();
+        while let Some((step, made)) = ahead {
+            let made = made?;
             let time = f64::from(self.position.epoch) + step as f64 / steps as f64;
             sums.learning_rate = self.config.rate(phase, &self.plan, time);
-            let batches = Batches {
-                data: &self.data,
-                input: &self.input.1,
-                augment: (!augment.is_identity()).then_some((&augment, seed, epoch)),
-            };
-            let made = batches.make(samples, self.pool)?;
             let feed = Feed {
                 images: Some((&self.input.0, &made.images)),
                 labels: Some(&made.labels),
@@ -132,7 +135,11 @@ impl Trainer<'_> {
                 true => layers::thresholds_of(&self.layers, &self.state),
                 false => Vec::new(),
             };
-            let outputs = program.step(&mut self.state, &feed, self.pool)?;
+            let begun = program.begin(&mut self.state, &feed, self.pool)?;
+            // The next batch is made while a device is at work; what is wrong with it is told when
+            // its step comes.
+            ahead = make();
+            let outputs = program.finish(begun)?;
             program.pull_these(&mut self.state, before.iter().map(|(name, _)| &**name))?;
             layers::slow_thresholds(&mut self.state, &before, self.config.threshold_rate)?;
             let loss = outputs.number("loss").unwrap_or(f64::NAN);
