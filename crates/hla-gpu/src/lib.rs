@@ -7,7 +7,8 @@
 //! - [`lower`](mod@lower) is the whole way from functions to a program; its [`Lowering`] is what modules
 //!   of kernels work with;
 //! - [`kernel`] is what every kernel is made of, [`text`] writes MLIR;
-//! - [`map`] computes elementwise ops, [`contraction`] matrix products and convolutions;
+//! - [`map`] computes elementwise ops, `reduce` reductions, [`contraction`] matrix products and
+//!   convolutions;
 //! - [`body`] is the arithmetic of fused elementwise ops, [`lower::chain`] where it reads from.
 //!
 //! # How a module of kernels is written
@@ -26,10 +27,14 @@
 
 pub mod body;
 pub mod contraction;
+mod function;
+mod generic;
+mod int;
 pub mod kernel;
 pub mod lower;
 pub mod map;
 pub mod options;
+mod reduce;
 pub mod text;
 
 pub use body::{Body, BodyOp, BodyValue};

@@ -171,7 +171,7 @@ impl<'a> Lowering<'a> {
     fn lower_group(&mut self, group: &Group) -> Result<(), Diagnostic> {
         match group.kind {
             Kind::Map => crate::map::lower(self, &group.nodes, &group.roots),
-            Kind::Reduce => Err(self.unsupported(self.function.node(group.nodes[0]))),
+            Kind::Reduce => crate::reduce::lower(self, &group.nodes, &group.roots),
             Kind::Contraction => {
                 let node = self.function.node(group.nodes[0]);
                 crate::contraction::lower(self, node, &group.nodes[1..])
@@ -197,6 +197,7 @@ impl<'a> Lowering<'a> {
             op if crate::contraction::is_contraction(op) => {
                 crate::contraction::lower(self, node, &[])
             }
+            Op::ArgMax => crate::reduce::lower_argmax(self, node),
             op if op.def().elementwise => crate::map::lower(self, &[id], &[id]),
             _ => Err(self.unsupported(node)),
         }

@@ -1,0 +1,140 @@
+//! Reductions of an axis within which something lies.
+
+use super::across::{Team, fold};
+use super::pass::Pass;
+use super::plan::Columns;
+use crate::Text;
+use crate::function;
+use crate::int::Int;
+use crate::text::{stored, vector};
+
+/// The kernel, its grid and its block.
+pub(super) fn emit(pass: &Pass<'_>, schedule: Columns) -> (String, [u32; 3], [u32; 3]) {
+    let Columns {
+        lanes,
+        across,
+        down,
+        segments,
+        segment,
+    } = schedule;
+    let e = pass.extents();
+    let per_row = e.inner / lanes;
+    let count = e.outer * per_row;
+    let threads = across * down;
+    let team = Team {
+        stride: across,
+        members: down,
+        threads,
+    };
+    let (inputs, outputs) = (pass.inputs(), pass.outputs());
+    let shared = team.shared(pass, lanes);
+    let gpu = function::gpu((&inputs, &outputs), &shared, threads, |t, arguments| {
+        let ints = pass.ints();
+        let thread = ints.id(t, "gpu.thread_id x");
+        let block = ints.id(t, "gpu.block_id x");
+        let part = match segments {
+            1 => Int::Known(0),
+            _ => ints.id(t, "gpu.block_id y"),
+        };
+        let (row, side) = ints.divide(t, &thread, across);
+        let first = ints.mul(t, &block, across as i64);
+        let column = ints.add(t, &first, &side);
+        let (outer, inner) = ints.divide(t, &column, per_row);
+        let inner = ints.mul(t, &inner, lanes as i64);
+        let begin = ints.mul(t, &part, segment as i64);
+        let end = ints.add(t, &begin, &Int::Known(segment as i64));
+        let mut end = ints.min(t, &end, &Int::Known(e.axis as i64));
+        let begin = ints.add(t, &begin, &row);
+        // A thread without a column has no rows, but meets the others at the barrier.
+        let inside = (!count.is_multiple_of(across))
+            .then(|| ints.compare(t, "slt", &column, &Int::Known(count as i64)));
+        if let Some(inside) = &inside {
+            end = ints.select(t, inside, &end, &Int::Known(0));
+        }
+        let start = pass.start(t, lanes);
+        let states = pass.states();
+        let types: Vec<String> = states.iter().map(|&d| vector(lanes, stored(d))).collect();
+        let memory = &arguments.inputs;
+        let states = fold(
+            t,
+            ints,
+            (begin, end, down),
+            (&start, &types),
+            |t, r, states| {
+                let at = [outer.clone(), r.clone(), inner.clone()];
+                let elements = pass.read(t, memory, (2, lanes), &at);
+                pass.combine(t, lanes, states, &elements)
+            },
+        );
+        let states = match down {
+            1 => states,
+            _ => {
+                let scalars = unpacked(t, lanes, &states, &types);
+                let combined = team.combine(pass, t, (ints, &thread), scalars);
+                packed(t, lanes, &combined, &types)
+            }
+        };
+        let is_first =
+            (down > 1).then(|| ints.compare(t, "slt", &thread, &Int::Known(across as i64)));
+        let writes = match (is_first, inside) {
+            (Some(a), Some(b)) => Some(t.op(format_args!("arith.andi {a}, {b} : i1"))),
+            (a, b) => a.or(b),
+        };
+        if let Some(writes) = &writes {
+            t.open(format_args!("scf.if {writes} {{"));
+        }
+        let memory = (&arguments.inputs[..], &arguments.outputs[..]);
+        pass.write(t, memory, lanes, &states, (&outer, &part, &inner));
+        if writes.is_some() {
+            t.close("}");
+        }
+    });
+    let grid = [count.div_ceil(across) as u32, segments as u32, 1];
+    (gpu, grid, [threads as u32, 1, 1])
+}
+
+/// The lanes of vectors: for each lane, one element of each.
+pub(super) fn unpacked(
+    t: &mut Text,
+    lanes: usize,
+    vectors: &[String],
+    types: &[String],
+) -> Vec<Vec<String>> {
+    if lanes == 1 {
+        return vec![vectors.to_vec()];
+    }
+    let lane = |lane: usize| {
+        let elements = vectors.iter().zip(types);
+        elements
+            .map(|(v, ty)| {
+                t.op(format_args!(
+                    "vector.extract {v}[{lane}] : {} from {ty}",
+                    scalar(ty)
+                ))
+            })
+            .collect()
+    };
+    (0..lanes).map(lane).collect()
+}
+
+/// The inverse.
+fn packed(t: &mut Text, lanes: usize, scalars: &[Vec<String>], types: &[String]) -> Vec<String> {
+    if lanes == 1 {
+        return scalars[0].clone();
+    }
+    let vector = |(i, ty): (usize, &String)| {
+        let elements: Vec<&str> = scalars.iter().map(|lane| &lane[i][..]).collect();
+        let elements = elements.join(", ");
+        t.op(format_args!("vector.from_elements {elements} : {ty}"))
+    };
+    types.iter().enumerate().map(vector).collect()
+}
+
+/// `f32` of `vector<4xf32>`.
+fn scalar(vector: &str) -> &str {
+    vector
+        .rsplit('x')
+        .next()
+        .unwrap_or(vector)
+        .trim_end_matches('>')
+}
