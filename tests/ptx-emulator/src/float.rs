@@ -92,13 +92,7 @@ impl Short {
     /// The nearest number, ties to even.
     #[inline(always)]
     pub fn narrow(self, x: f64) -> u16 {
-        if x.is_nan() {
-            return NAN16;
-        }
-        match self {
-            Short::Half => f16::from_f64(x).to_bits(),
-            Short::Brain => brain_from_f64(x),
-        }
+        self.narrow32(odd_single(x))
     }
 
     /// The nearest number to an f32, ties to even.
@@ -135,19 +129,19 @@ impl Short {
     }
 }
 
-fn brain_from_f64(x: f64) -> u16 {
-    // f32 keeps at least 16 bits more than bfloat16; a lost bit is made odd, so rounding is once.
+/// The f32 from which rounding to 16 bits is rounding the double once: it keeps more than the two bits
+/// that this needs, and where bits are lost the last one is made odd.
+fn odd_single(x: f64) -> f32 {
     let near = x as f32;
     let back = f64::from(near);
     let bits = near.to_bits();
-    let odd = if back == x || near.is_infinite() || bits & 1 == 1 {
+    if back == x || near.is_infinite() || bits & 1 == 1 {
         near
     } else if back.abs() < x.abs() {
         f32::from_bits(bits + 1)
     } else {
         f32::from_bits(bits - 1)
-    };
-    Short::Brain.narrow32(odd)
+    }
 }
 
 /// The value of a half.

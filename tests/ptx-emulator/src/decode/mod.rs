@@ -3,9 +3,14 @@
 
 mod arith;
 mod bits;
+mod call;
 mod compare;
 mod convert;
+mod fields;
+mod floats;
+mod layout;
 mod memory;
+mod moves;
 mod scope;
 mod shorts;
 mod warp;
@@ -119,60 +124,6 @@ impl<'m> Decoder<'m> {
 
     fn finish(self) -> Result<Code, Fault> {
         Ok(self.code)
-    }
-
-    /// Places shared variables: those of the module, then those of bodies, dynamic memory last.
-    fn shared_layout(&mut self, body: &[Statement]) -> Result<(), Fault> {
-        let inner = body.iter().filter_map(|statement| match statement {
-            Statement::Variable(variable) => Some(variable),
-            _ => None,
-        });
-        let all: Vec<&Variable> = self
-            .module
-            .variables
-            .iter()
-            .chain(inner)
-            .filter(|variable| variable.space == Space::Shared)
-            .collect();
-        let mut end = 0u64;
-        for variable in all.iter().filter(|variable| variable.count.is_some()) {
-            if !self.mentions(body, &variable.name) {
-                continue;
-            }
-            end = end.next_multiple_of(variable.align);
-            self.shared.insert(variable.name.clone(), end);
-            end += variable.bytes();
-        }
-        for variable in all.iter().filter(|variable| variable.count.is_none()) {
-            end = end.next_multiple_of(variable.align);
-            self.shared.insert(variable.name.clone(), end);
-        }
-        self.code.shared_bytes = end;
-        Ok(())
-    }
-
-    /// Whether a body uses a name; a body that calls may use any.
-    fn mentions(&self, body: &[Statement], name: &str) -> bool {
-        fn within(operand: &Operand, name: &str) -> bool {
-            match operand {
-                Operand::Name(found) => found == name,
-                Operand::Address(base, _) => within(base, name),
-                Operand::Vector(list) | Operand::List(list) => {
-                    list.iter().any(|operand| within(operand, name))
-                }
-                _ => false,
-            }
-        }
-        body.iter().any(|statement| match statement {
-            Statement::Instruction(instruction) => {
-                instruction.opcode[0] == "call"
-                    || instruction
-                        .operands
-                        .iter()
-                        .any(|operand| within(operand, name))
-            }
-            _ => false,
-        })
     }
 
     pub(crate) fn step(&mut self, op: Op, line: u32) {
@@ -294,65 +245,6 @@ impl<'m> Decoder<'m> {
                 }
             }
         }
-        Ok(())
-    }
-
-    /// Inlines a call: parameters are slots, a return is a branch to the end.
-    fn call(&mut self, operands: &[Operand]) -> Result<(), Fault> {
-        let guard = self.guard;
-        if guard != Guard::Always {
-            return self.fail("a call under a predicate");
-        }
-        let (results, name, params) = match operands {
-            [
-                Operand::List(results),
-                Operand::Name(name),
-                Operand::List(params),
-            ] => (results.as_slice(), name, params.as_slice()),
-            [Operand::Name(name), Operand::List(params)] => (&[][..], name, params.as_slice()),
-            [Operand::List(results), Operand::Name(name)] => (results.as_slice(), name, &[][..]),
-            [Operand::Name(name)] => (&[][..], name, &[][..]),
-            _ => return self.fail("a call that is not direct"),
-        };
-        let function = self.module.functions.iter().find(|f| &f.name == name);
-        let Some(Function {
-            body: Some(body),
-            params: formal,
-            results: formal_results,
-            ..
-        }) = function
-        else {
-            return self.fail(format!("the function `{name}` is not in the module"));
-        };
-        if self.depth == DEPTH {
-            return self.fail("calls nest too deeply");
-        }
-        if formal.len() != params.len() || formal_results.len() != results.len() {
-            return self.fail(format!("`{name}` takes another number of arguments"));
-        }
-        let mut scope = Scope::default();
-        for (formal, actual) in formal
-            .iter()
-            .zip(params)
-            .chain(formal_results.iter().zip(results))
-        {
-            let Operand::Name(actual) = actual else {
-                return self.fail("an argument that is not a name");
-            };
-            scope.bind(&formal.name, actual);
-        }
-        let outer = std::mem::take(&mut self.returns);
-        self.scopes.push(scope);
-        self.depth += 1;
-        self.body(body)?;
-        self.depth -= 1;
-        self.scopes.pop();
-        let end = self.code.steps.len() as u32;
-        for step in std::mem::replace(&mut self.returns, outer) {
-            self.code.steps[step].op = Op::Branch(end);
-        }
-        // A place for the branches to go to.
-        self.step(Op::Nothing, self.line);
         Ok(())
     }
 

@@ -22,13 +22,13 @@ pub fn module(source: &str) -> Result<Module, Fault> {
     Ok(module)
 }
 
-struct Parser {
+pub(super) struct Parser {
     tokens: Vec<(Token, u32)>,
-    at: usize,
+    pub(super) at: usize,
 }
 
 impl Parser {
-    fn peek(&self) -> Option<&Token> {
+    pub(super) fn peek(&self) -> Option<&Token> {
         self.tokens.get(self.at).map(|(token, _)| token)
     }
 
@@ -37,27 +37,27 @@ impl Parser {
         self.tokens.get(at).map_or(0, |&(_, line)| line)
     }
 
-    fn fail<T>(&self, what: impl std::fmt::Display) -> Result<T, Fault> {
+    pub(super) fn fail<T>(&self, what: impl std::fmt::Display) -> Result<T, Fault> {
         Err(at_line(
             self.line(),
             format!("not PTX as it is understood here: {what}"),
         ))
     }
 
-    fn eat(&mut self, punct: char) -> bool {
+    pub(super) fn eat(&mut self, punct: char) -> bool {
         let found = self.peek() == Some(&Token::Punct(punct));
         self.at += usize::from(found);
         found
     }
 
-    fn expect(&mut self, punct: char) -> Result<(), Fault> {
+    pub(super) fn expect(&mut self, punct: char) -> Result<(), Fault> {
         if self.eat(punct) {
             return Ok(());
         }
         self.fail(format_args!("`{punct}` expected, not {:?}", self.peek()))
     }
 
-    fn word(&mut self) -> Result<String, Fault> {
+    pub(super) fn word(&mut self) -> Result<String, Fault> {
         match self.peek() {
             Some(Token::Word(word)) => {
                 let word = word.clone();
@@ -356,85 +356,4 @@ impl Parser {
             line,
         })
     }
-
-    fn operand(&mut self) -> Result<Operand, Fault> {
-        let first = self.simple()?;
-        if self.eat('|') {
-            return Ok(Operand::Either(Box::new(first), Box::new(self.simple()?)));
-        }
-        Ok(first)
-    }
-
-    fn list(&mut self, end: char) -> Result<Vec<Operand>, Fault> {
-        let mut list = Vec::new();
-        while !self.eat(end) {
-            list.push(self.operand()?);
-            if !self.eat(',') {
-                self.expect(end)?;
-                break;
-            }
-        }
-        Ok(list)
-    }
-
-    fn simple(&mut self) -> Result<Operand, Fault> {
-        if self.eat('{') {
-            return Ok(Operand::Vector(self.list('}')?));
-        }
-        if self.eat('(') {
-            return Ok(Operand::List(self.list(')')?));
-        }
-        if self.eat('!') {
-            return Ok(Operand::Not(self.word()?));
-        }
-        if self.eat('-') {
-            return match self.simple()? {
-                Operand::Int(value) => Ok(Operand::Int(-value)),
-                other => self.fail(format_args!("minus before {other:?}")),
-            };
-        }
-        if self.eat('[') {
-            let base = self.simple()?;
-            let mut offset = 0;
-            let signed = self.eat('+') || self.peek() == Some(&Token::Punct('-'));
-            if signed {
-                match self.simple()? {
-                    Operand::Int(value) => offset = value as i64,
-                    other => return self.fail(format_args!("{other:?} as an offset")),
-                }
-            }
-            self.expect(']')?;
-            return Ok(Operand::Address(Box::new(base), offset));
-        }
-        match self.peek().cloned() {
-            Some(Token::Word(word)) => {
-                self.at += 1;
-                Ok(Operand::Name(word))
-            }
-            Some(Token::Number(text)) => {
-                self.at += 1;
-                match number(&text) {
-                    Some(value) => Ok(value),
-                    None => self.fail(format_args!("the number `{text}`")),
-                }
-            }
-            other => self.fail(format_args!("an operand expected, not {other:?}")),
-        }
-    }
-}
-
-fn number(text: &str) -> Option<Operand> {
-    if let Some(hex) = text.strip_prefix("0f").or(text.strip_prefix("0F")) {
-        return u32::from_str_radix(hex, 16).ok().map(Operand::F32);
-    }
-    if let Some(hex) = text.strip_prefix("0d").or(text.strip_prefix("0D")) {
-        return u64::from_str_radix(hex, 16).ok().map(Operand::F64);
-    }
-    let text = text.trim_end_matches(['U', 'u']);
-    let value = if let Some(hex) = text.strip_prefix("0x").or(text.strip_prefix("0X")) {
-        u64::from_str_radix(hex, 16).ok()?
-    } else {
-        text.parse::<u64>().ok()?
-    };
-    Some(Operand::Int(i128::from(value)))
 }

@@ -5,8 +5,11 @@
 //! lanes of other groups waits for them.
 
 mod access;
+mod atomic;
 mod block;
+mod check;
 mod copy;
+mod dispatch;
 mod matrix;
 mod sync;
 mod warp;

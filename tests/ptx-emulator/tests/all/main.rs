@@ -4,4 +4,6 @@ mod common;
 mod faults;
 mod lanes;
 mod matrix;
+mod pipelined;
+mod rounding;
 mod whole;
