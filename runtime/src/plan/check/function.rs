@@ -5,25 +5,25 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use super::ALIGNMENT;
 use super::content::{Content, Held};
 use super::kernels;
-use crate::plan::{Access, Command, DeviceProgram, KernelArg, Place, PlanFunction, Span};
+use crate::plan::{Access, Command, KernelArg, Place, PlanFunction, Span};
 
-/// Checks a function of a program whose kernels take so many arguments.
+/// Checks a function over kernels that are told by what they compute and how many arguments they take.
 pub(super) fn check(
-    program: &DeviceProgram,
-    arguments: &[usize],
     function: &PlanFunction,
+    kernels: &[(&str, usize)],
+    constants_bytes: u64,
 ) -> Result<(), String> {
-    let mut state = Following::begin(program, function)?;
+    let mut state = Following::begin(function, constants_bytes)?;
     for (i, command) in function.commands.iter().enumerate() {
         let named = |what: String| match command {
-            Command::Launch { kernel, .. } => match program.kernels.get(*kernel as usize) {
-                Some(kernel) => format!("command {i} ({}): {what}", kernel.computes),
+            Command::Launch { kernel, .. } => match kernels.get(*kernel as usize) {
+                Some((computes, _)) => format!("command {i} ({computes}): {what}"),
                 None => format!("command {i}: {what}"),
             },
             Command::Copy { .. } => format!("command {i} (copy): {what}"),
             Command::Fill { .. } => format!("command {i} (fill): {what}"),
         };
-        state.command(arguments, command).map_err(named)?;
+        state.command(kernels, command).map_err(named)?;
     }
     state.end()
 }
@@ -51,7 +51,7 @@ struct Following {
 }
 
 impl Following {
-    fn begin(program: &DeviceProgram, function: &PlanFunction) -> Result<Following, String> {
+    fn begin(function: &PlanFunction, constants_bytes: u64) -> Result<Following, String> {
         let signature = &function.signature;
         let mut params = HashMap::new();
         for (i, param) in signature.inputs.iter().map(|s| &s.param).enumerate() {
@@ -105,16 +105,16 @@ impl Following {
             arena_bytes: function.arena_bytes,
             arena: Content::default(),
             begins: BTreeMap::new(),
-            constants_bytes: program.constants.len() as u64,
+            constants_bytes,
         })
     }
 
-    fn command(&mut self, arguments: &[usize], command: &Command) -> Result<(), String> {
+    fn command(&mut self, known: &[(&str, usize)], command: &Command) -> Result<(), String> {
         match command {
             Command::Launch { kernel, grid, args } => {
-                let takes = arguments.get(*kernel as usize).ok_or_else(|| {
-                    format!("there is no kernel {kernel}, only {}", arguments.len())
-                })?;
+                let (_, takes) = known
+                    .get(*kernel as usize)
+                    .ok_or_else(|| format!("there is no kernel {kernel}, only {}", known.len()))?;
                 if *takes != args.len() {
                     return Err(format!(
                         "its code takes {takes} arguments, but {} are given",

@@ -30,24 +30,36 @@ use std::collections::{HashMap, HashSet};
 
 use hla_ir::{Diagnostic, Location};
 
-use super::{ALIGNMENT, DeviceProgram};
+use super::{ALIGNMENT, DeviceProgram, PlanFunction};
 
 /// Checks a program: see the [page](self).
 ///
 /// # Errors
 /// The first rule that is broken, with function and command.
 pub fn check(program: &DeviceProgram) -> Result<(), Diagnostic> {
-    let refuse = |message: String| {
-        Diagnostic::error(Location::unknown(), message)
-            .help("the program was damaged or compiled wrongly: compile it again")
-    };
     let arguments = kernels::arguments(program).map_err(|(i, what)| {
         let entry = &program.kernels[i].entry;
         refuse(format!("kernel {i}, '{entry}': {what}"))
     })?;
+    let kernels: Vec<(&str, usize)> = (program.kernels.iter().map(|k| &*k.computes))
+        .zip(arguments)
+        .collect();
+    functions(&program.functions, &kernels, program.constants.len() as u64)
+}
+
+/// Checks functions alone: all rules but those of kernels and their code. `kernels` says what each of
+/// them computes, and how many arguments it takes.
+///
+/// # Errors
+/// As [`check`].
+pub fn functions(
+    functions: &[PlanFunction],
+    kernels: &[(&str, usize)],
+    constants_bytes: u64,
+) -> Result<(), Diagnostic> {
     let mut names = HashSet::new();
     let mut params = HashMap::new();
-    for function in &program.functions {
+    for function in functions {
         let name = &function.name;
         if !names.insert(name) {
             return Err(refuse(format!("two functions are named '{name}'")));
@@ -62,8 +74,13 @@ pub fn check(program: &DeviceProgram) -> Result<(), Diagnostic> {
                 )));
             }
         }
-        function::check(program, &arguments, function)
+        function::check(function, kernels, constants_bytes)
             .map_err(|what| refuse(format!("function '{name}', {what}")))?;
     }
     Ok(())
+}
+
+fn refuse(message: String) -> Diagnostic {
+    Diagnostic::error(Location::unknown(), message)
+        .help("the program was damaged or compiled wrongly: compile it again")
 }
