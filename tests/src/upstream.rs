@@ -77,25 +77,38 @@ impl Upstream {
     /// # Errors
     /// What the tools reported, if they refused any of the functions or the program failed.
     pub fn run(&self, calls: &[Call<'_>]) -> Result<Vec<Vec<Tensor>>, String> {
-        let directory = tempfile::tempdir().map_err(|e| e.to_string())?;
-        let (source, lowered) = (
-            directory.path().join("calls.mlir"),
-            directory.path().join("llvm.mlir"),
-        );
-        std::fs::write(&source, program(calls)).map_err(|e| e.to_string())?;
-        let mut opt = Command::new(&self.opt);
-        opt.arg(&source)
-            .arg("-o")
-            .arg(&lowered)
-            .arg(format!("--pass-pipeline={PIPELINE}"));
-        output("mlir-opt", opt)?;
+        parse(calls, self.run_text(&program(calls), PIPELINE)?)
+    }
+
+    /// Lowers a module by a pipeline and runs its `@main`; gives what that printed.
+    ///
+    /// # Errors
+    /// What the tools reported.
+    pub fn run_text(&self, text: &str, pipeline: &str) -> Result<String, String> {
+        let lowered = tempfile::NamedTempFile::new().map_err(|e| e.to_string())?;
+        std::fs::write(lowered.path(), self.optimize(text, pipeline)?)
+            .map_err(|e| e.to_string())?;
         let mut runner = Command::new(&self.runner);
         runner
-            .arg(&lowered)
+            .arg(lowered.path())
             .args(["-e", "main", "-entry-point-result=void", "-O0"])
             .arg(format!("-shared-libs={}", self.libraries));
         let out = output("mlir-runner", runner)?;
-        parse(calls, &String::from_utf8_lossy(&out.stdout))
+        Ok(String::from_utf8_lossy(&out.stdout).into_owned())
+    }
+
+    /// Runs a pipeline on a module, and the verifier before and after each pass.
+    ///
+    /// # Errors
+    /// What the tool reported.
+    pub fn optimize(&self, text: &str, pipeline: &str) -> Result<String, String> {
+        let source = tempfile::NamedTempFile::new().map_err(|e| e.to_string())?;
+        std::fs::write(source.path(), text).map_err(|e| e.to_string())?;
+        let mut opt = Command::new(&self.opt);
+        opt.arg(source.path())
+            .arg(format!("--pass-pipeline={pipeline}"));
+        let out = output("mlir-opt", opt)?;
+        Ok(String::from_utf8_lossy(&out.stdout).into_owned())
     }
 }
 
@@ -198,34 +211,74 @@ fn write_call(text: &mut String, i: usize, call: &Call<'_>) {
     text.push_str("    func.return\n  }\n");
 }
 
-/// Reads what `printMemref…` wrote.
-fn parse(calls: &[Call<'_>], text: &str) -> Result<Vec<Vec<Tensor>>, String> {
-    let mut printed = text.split("Unranked Memref").skip(1);
+/// What `printMemref…` wrote.
+#[derive(Clone, Debug)]
+pub struct Printed {
+    text: String,
+    /// Where what was not read yet begins.
+    at: usize,
+}
+
+/// What precedes each memref.
+const MARK: &str = "Unranked Memref";
+
+impl Printed {
+    /// The output of a program.
+    pub fn new(text: String) -> Printed {
+        Printed { text, at: 0 }
+    }
+
+    /// The numbers of the next memref.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn read(&mut self) -> Result<Vec<i64>, String> {
+        let rest = &self.text[self.at..];
+        let start = rest
+            .find(MARK)
+            .ok_or("the program printed too few results")?
+            + MARK.len();
+        let end = rest[start..].find(MARK).map_or(rest.len(), |n| start + n);
+        self.at += end;
+        let (_, data) = rest[start..end]
+            .split_once("data =")
+            .ok_or("a result was printed without data")?;
+        let numbers = data
+            .split(|c: char| !c.is_ascii_digit() && c != '-')
+            .filter(|n| !n.is_empty());
+        numbers
+            .map(|n| n.parse().map_err(|e| format!("'{n}': {e}")))
+            .collect()
+    }
+
+    /// Checks that everything was read.
+    ///
+    /// # Errors
+    /// If there is another memref.
+    pub fn end(&self) -> Result<(), String> {
+        match self.text[self.at..].contains(MARK) {
+            false => Ok(()),
+            true => Err("the program printed too many results".to_owned()),
+        }
+    }
+}
+
+/// The results of calls, from what was printed.
+fn parse(calls: &[Call<'_>], text: String) -> Result<Vec<Vec<Tensor>>, String> {
+    let mut printed = Printed::new(text);
     let mut all = Vec::with_capacity(calls.len());
     for call in calls {
         let mut results = Vec::new();
         for &id in &call.function.results {
             let ty = call.function.tensor_ty(id);
-            let body = printed
-                .next()
-                .ok_or("the program printed too few results")?;
-            let (_, data) = body
-                .split_once("data =")
-                .ok_or("a result was printed without data")?;
-            let numbers = data
-                .split(|c: char| !c.is_ascii_digit() && c != '-')
-                .filter(|n| !n.is_empty());
             let mut bytes = Vec::with_capacity(ty.bytes());
-            for number in numbers {
-                let value: i64 = number.parse().map_err(|e| format!("'{number}': {e}"))?;
+            for value in printed.read()? {
                 bytes.extend_from_slice(&value.to_le_bytes()[..ty.dtype.bytes()]);
             }
             results.push(Tensor::from_bytes(ty.clone(), bytes)?);
         }
         all.push(results);
     }
-    match printed.next() {
-        None => Ok(all),
-        Some(_) => Err("the program printed too many results".to_owned()),
-    }
+    printed.end()?;
+    Ok(all)
 }

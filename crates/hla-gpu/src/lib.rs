@@ -8,7 +8,7 @@
 //!   of kernels work with;
 //! - [`kernel`] is what every kernel is made of, [`text`] writes MLIR;
 //! - [`map`] computes elementwise ops, `reduce` reductions, [`contraction`] matrix products and
-//!   convolutions;
+//!   convolutions, `movement` moves data;
 //! - [`body`] is the arithmetic of fused elementwise ops, [`lower::chain`] where it reads from.
 //!
 //! # How a module of kernels is written
@@ -33,6 +33,7 @@ mod int;
 pub mod kernel;
 pub mod lower;
 pub mod map;
+mod movement;
 pub mod options;
 mod reduce;
 pub mod text;

@@ -198,6 +198,13 @@ impl<'a> Lowering<'a> {
                 crate::contraction::lower(self, node, &[])
             }
             Op::ArgMax => crate::reduce::lower_argmax(self, node),
+            Op::Transpose
+            | Op::Concat
+            | Op::Pad
+            | Op::Slice
+            | Op::Tile
+            | Op::Reverse
+            | Op::Gather => crate::movement::lower(self, node),
             op if op.def().elementwise => crate::map::lower(self, &[id], &[id]),
             _ => Err(self.unsupported(node)),
         }

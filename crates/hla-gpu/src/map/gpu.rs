@@ -5,10 +5,11 @@ use hla_ir::print::float_text;
 
 use super::nest::Nest;
 use super::shape::{Shape, access_alignment};
-use super::source::{Number, Piece, Source};
+use super::source::{Indices, Number, Piece, Source};
 use crate::body::Body;
 use crate::kernel::NAME;
 use crate::lower::Place;
+use crate::lower::chain::Strided;
 use crate::text::{Text, memref, stored, vector};
 
 /// The text of a `gpu.func`.
@@ -161,7 +162,7 @@ impl Writer<'_> {
         let mut loaded = Vec::with_capacity(nest.sources.len());
         for source in &nest.sources {
             loaded.push(self.source(source, &source.pieces, argument, at, lanes));
-            argument += source.pieces.len();
+            argument += source.arguments();
         }
         loaded
     }
@@ -205,7 +206,7 @@ impl Writer<'_> {
         self.text.line(format_args!("scf.yield {read} : {ty}"));
         self.text.close("} else {");
         self.text.open_again();
-        let other = self.source(source, others, argument + 1, at, lanes);
+        let other = self.source(source, others, argument + piece.arguments(), at, lanes);
         self.text.line(format_args!("scf.yield {other} : {ty}"));
         self.text.close("}");
         result
@@ -226,10 +227,12 @@ impl Writer<'_> {
     fn piece(&mut self, piece: &Piece, argument: usize, at: &At, lanes: usize) -> String {
         let from = &piece.from;
         let inner = from.strides.len() - 1;
-        let offset = match from.start == 0 && from.strides == self.nest.dense() {
-            true => at.linear.clone(),
-            false => self.dot(&at.coordinates, &from.strides, from.start),
-        };
+        let mut offset = self.place(at, from);
+        if let Some(indices) = &piece.indices {
+            let row = self.row(at, indices, argument + 1);
+            let start = self.scaled(&row, indices.stride);
+            offset = self.binary("addi", &offset, &start);
+        }
         let ty = memref(&from.place.flat().ty);
         let element = stored(from.place.ty.dtype);
         let load = |text: &mut Text, index: &str| {
@@ -269,6 +272,34 @@ impl Writer<'_> {
                 ))
             }
         }
+    }
+
+    /// The offset of an element.
+    fn place(&mut self, at: &At, from: &Strided) -> String {
+        match from.start == 0 && from.strides == self.nest.dense() {
+            true => at.linear.clone(),
+            false => self.dot(&at.coordinates, &from.strides, from.start),
+        }
+    }
+
+    /// The row that an index names, or the nearest.
+    fn row(&mut self, at: &At, indices: &Indices, argument: usize) -> String {
+        let offset = self.place(at, &indices.from);
+        let index = self.index(&offset);
+        let ty = memref(&indices.from.place.flat().ty);
+        let int = self.int;
+        let row = self
+            .text
+            .op(format_args!("memref.load %a{argument}[{index}] : {ty}"));
+        let row = match int {
+            "i32" => row,
+            _ => self
+                .text
+                .op(format_args!("arith.extsi {row} : i32 to {int}")),
+        };
+        let (first, last) = (self.int(0), self.int(indices.rows as i64 - 1));
+        let row = self.binary("maxsi", &row, &first);
+        self.binary("minsi", &row, &last)
     }
 
     fn store_all(&mut self, at: &At, values: &[String], lanes: usize) {

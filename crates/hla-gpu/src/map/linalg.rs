@@ -12,7 +12,7 @@ use crate::lower::chain::Strided;
 use crate::text::{Text, memref, stored};
 
 /// The text of a `func.func`.
-pub(super) fn text(nest: &Nest, body: &Body, results: &[Place]) -> String {
+pub(crate) fn text(nest: &Nest, body: &Body, results: &[Place]) -> String {
     let places = nest.places();
     let flat: Vec<String> = places
         .iter()
@@ -53,7 +53,7 @@ pub(super) fn text(nest: &Nest, body: &Body, results: &[Place]) -> String {
             maps.push(map(nest, &linear(from)));
             arguments.push(format!("%x{i}: {}", stored(source.dtype())));
         }
-        argument += source.pieces.len();
+        argument += source.arguments();
     }
     let identity: Vec<String> = (0..nest.extents.len()).map(|d| format!("d{d}")).collect();
     for (i, place) in results.iter().enumerate() {
@@ -135,7 +135,7 @@ fn inputs(nest: &Nest, text: &mut Text) -> Vec<String> {
                 read(nest, source, &source.pieces, argument, &coordinates, text)
             }
         });
-        argument += source.pieces.len();
+        argument += source.arguments();
     }
     names
 }
@@ -153,16 +153,33 @@ fn read(
     let Some((piece, others)) = pieces.split_first() else {
         return text.constant(format_args!("{} : {element}", number_text(source)));
     };
-    let load = |text: &mut Text| {
-        let at = text.op(format_args!(
+    let at = |text: &mut Text, from: &Strided| {
+        text.op(format_args!(
             "affine.apply {}({})",
-            map(nest, &linear(&piece.from)),
+            map(nest, &linear(from)),
             coordinates.join(", ")
-        ));
+        ))
+    };
+    let read_at = |text: &mut Text, from: &Strided, argument: usize, at: &str| {
         text.op(format_args!(
             "memref.load %a{argument}[{at}] : {}",
-            memref(&piece.from.place.flat().ty)
+            memref(&from.place.flat().ty)
         ))
+    };
+    let load = |text: &mut Text| {
+        let mut offset = at(text, &piece.from);
+        if let Some(indices) = &piece.indices {
+            let number = at(text, &indices.from);
+            let row = read_at(text, &indices.from, argument + 1, &number);
+            let row = text.op(format_args!("arith.index_cast {row} : i32 to index"));
+            let (first, last) = (text.index(0), text.index(indices.rows as u64 - 1));
+            let row = text.op(format_args!("arith.maxsi {row}, {first} : index"));
+            let row = text.op(format_args!("arith.minsi {row}, {last} : index"));
+            let stride = text.index(indices.stride as u64);
+            let start = text.op(format_args!("arith.muli {row}, {stride} : index"));
+            offset = text.op(format_args!("arith.addi {offset}, {start} : index"));
+        }
+        read_at(text, &piece.from, argument, &offset)
     };
     if piece.bounds.is_empty() || (others.is_empty() && source.otherwise.is_none()) {
         return load(text);
@@ -187,7 +204,14 @@ fn read(
     text.line(format_args!("scf.yield {value} : {element}"));
     text.close("} else {");
     text.open_again();
-    let other = read(nest, source, others, argument + 1, coordinates, text);
+    let other = read(
+        nest,
+        source,
+        others,
+        argument + piece.arguments(),
+        coordinates,
+        text,
+    );
     text.line(format_args!("scf.yield {other} : {element}"));
     text.close("}");
     result

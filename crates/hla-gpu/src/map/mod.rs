@@ -6,7 +6,7 @@
 //! - `shape` decides how many elements a thread computes; `gpu` and `linalg` write the kernel.
 
 mod gpu;
-mod linalg;
+pub(crate) mod linalg;
 pub mod nest;
 mod shape;
 pub mod source;

@@ -1,7 +1,8 @@
 //! The dimensions of a map, merged where that changes nothing.
 
-use super::source::Source;
+use super::source::{Piece, Source};
 use crate::lower::Place;
+use crate::lower::chain::Strided;
 
 /// A domain and what is read over it.
 #[derive(Clone, PartialEq, Debug)]
@@ -30,10 +31,7 @@ impl Nest {
             }
             let joins = last.last().is_some_and(|&outer| {
                 free && !bounded(&sources, outer)
-                    && sources
-                        .iter()
-                        .flat_map(|s| &s.pieces)
-                        .all(|p| p.from.strides[outer] == p.from.strides[d] * extent as i64)
+                    && parts(&sources).all(|p| p.strides[outer] == p.strides[d] * extent as i64)
             });
             match (joins, merged.last_mut(), last.last_mut()) {
                 (true, Some(whole), Some(outer)) => {
@@ -47,7 +45,9 @@ impl Nest {
             }
         }
         for piece in sources.iter_mut().flat_map(|s| &mut s.pieces) {
-            piece.from.strides = last.iter().map(|&d| piece.from.strides[d]).collect();
+            for part in piece.parts_mut() {
+                part.strides = last.iter().map(|&d| part.strides[d]).collect();
+            }
             for bound in &mut piece.bounds {
                 bound.dim = last.iter().position(|&d| d == bound.dim).unwrap_or(0);
             }
@@ -55,7 +55,7 @@ impl Nest {
         if merged.is_empty() {
             merged.push(1);
             for piece in sources.iter_mut().flat_map(|s| &mut s.pieces) {
-                piece.from.strides.push(0);
+                piece.parts_mut().for_each(|part| part.strides.push(0));
             }
         }
         Nest {
@@ -87,14 +87,21 @@ impl Nest {
     }
 }
 
+/// All that is read.
+fn parts(sources: &[Source]) -> impl Iterator<Item = &Strided> {
+    sources
+        .iter()
+        .flat_map(|s| &s.pieces)
+        .flat_map(Piece::parts)
+}
+
 #[cfg(test)]
 mod tests {
     use hla_ir::TensorType;
 
-    use super::super::source::{Bound, Piece};
+    use super::super::source::Bound;
     use super::*;
     use crate::lower::Slot;
-    use crate::lower::chain::Strided;
 
     fn piece(shape: &[usize]) -> Piece {
         Piece::whole(Strided::broadcast(Place {

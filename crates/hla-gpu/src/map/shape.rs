@@ -41,7 +41,7 @@ impl Shape {
         let per_block = |unroll: usize| threads * unroll;
         let unroll = [4, 2]
             .into_iter()
-            .find(|&u| vectors % per_block(u) == 0 && vectors / per_block(u) >= BLOCKS)
+            .find(|&u| vectors.is_multiple_of(per_block(u)) && vectors / per_block(u) >= BLOCKS)
             .unwrap_or(1);
         let blocks = vectors.div_ceil(per_block(unroll));
         Shape {
@@ -50,7 +50,7 @@ impl Shape {
             threads: threads as u32,
             // At most 2⁴⁰ elements, so with 256 threads this is less than 2³².
             blocks: blocks as u32,
-            guarded: vectors != blocks * per_block(unroll) || total % lanes != 0,
+            guarded: vectors != blocks * per_block(unroll) || !total.is_multiple_of(lanes),
         }
     }
 }
@@ -79,11 +79,17 @@ fn fits(nest: &Nest, results: &[Place], lanes: usize) -> bool {
     results.iter().all(aligned)
         && pieces().all(|p| {
             let from = &p.from;
+            let by_index = p.indices.iter().all(|i| {
+                multiple(i.stride) && i.from.strides[inner] == 0
+            });
             from.strides[inner] != 1
                 || (aligned(&from.place)
+                    && by_index
                     && multiple(from.start)
                     && from.strides[..inner].iter().all(|&s| multiple(s)))
         })
+        // An index for each element would be another kernel.
+        && pieces().all(|p| p.indices.iter().all(|i| i.from.strides[inner] == 0))
         && pieces().flat_map(|p| &p.bounds).all(|b| {
             b.dim != inner || (b.low.is_multiple_of(lanes) && b.high.is_multiple_of(lanes))
         })

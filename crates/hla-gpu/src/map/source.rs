@@ -24,6 +24,20 @@ pub struct Piece {
     pub from: Strided,
     /// Which part; the whole domain without any.
     pub bounds: Vec<Bound>,
+    /// Rows that are chosen by numbers in memory.
+    pub indices: Option<Indices>,
+}
+
+/// Rows of a place that are chosen by numbers in memory. A number that is no row is a mistake of the
+/// program; the nearest row is read then.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Indices {
+    /// Where the numbers are, of i32.
+    pub from: Strided,
+    /// How many rows there are.
+    pub rows: usize,
+    /// Elements between rows.
+    pub stride: i64,
 }
 
 impl Piece {
@@ -32,7 +46,23 @@ impl Piece {
         Piece {
             from,
             bounds: Vec::new(),
+            indices: None,
         }
+    }
+
+    /// What is read, each with strides over the domain.
+    pub fn parts(&self) -> impl Iterator<Item = &Strided> {
+        std::iter::once(&self.from).chain(self.indices.iter().map(|i| &i.from))
+    }
+
+    /// The same, to be changed.
+    pub fn parts_mut(&mut self) -> impl Iterator<Item = &mut Strided> {
+        std::iter::once(&mut self.from).chain(self.indices.iter_mut().map(|i| &mut i.from))
+    }
+
+    /// How many arguments of a kernel it takes.
+    pub fn arguments(&self) -> usize {
+        1 + usize::from(self.indices.is_some())
     }
 }
 
@@ -72,13 +102,25 @@ impl Source {
     /// The only piece, if it is read in the whole domain.
     pub fn only(&self) -> Option<&Strided> {
         match &self.pieces[..] {
-            [Piece { from, bounds }] if bounds.is_empty() => Some(from),
+            [
+                Piece {
+                    from,
+                    bounds,
+                    indices: None,
+                },
+            ] if bounds.is_empty() => Some(from),
             _ => None,
         }
     }
 
     /// All places, in order.
     pub fn places(&self) -> impl Iterator<Item = &Place> {
-        self.pieces.iter().map(|p| &p.from.place)
+        let parts = self.pieces.iter().flat_map(Piece::parts);
+        parts.map(|from| &from.place)
+    }
+
+    /// How many arguments of a kernel it takes.
+    pub fn arguments(&self) -> usize {
+        self.pieces.iter().map(Piece::arguments).sum()
     }
 }
