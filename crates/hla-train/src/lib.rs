@@ -8,11 +8,13 @@
 //!   from epoch to epoch, from the numbers of [`random`];
 //! - [`init`] is where the state begins, [`checkpoint`] how a training that was killed goes on,
 //!   `export` what comes out;
-//! - `program` and `layers` are graphs and weights as the trainer sees them, `evaluate` counts
+//! - [`blueprint`] is what the trainer knows of its programs without having their graphs;
+//! - `program` and `layers` are programs and weights as the trainer sees them, `evaluate` counts
 //!   right answers;
 //! - [`metrics`] are the records of a training, [`observer`] who is told.
 
 pub mod augment;
+pub mod blueprint;
 pub mod checkpoint;
 pub mod config;
 pub mod data;
@@ -28,6 +30,7 @@ pub mod schedule;
 pub mod shuffle;
 pub mod trainer;
 
+pub use blueprint::{Blueprint, Part};
 pub use config::TrainConfig;
-pub use program::Compile;
+pub use program::{Compile, compiling};
 pub use trainer::{Outcome, Setup, Summary, Trainer};

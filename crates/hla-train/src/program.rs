@@ -3,10 +3,27 @@
 use std::sync::Arc;
 
 use hla_ir::{Diagnostic, Function, Location, Tensor, TensorType};
+use hla_passes::training::TrainingGraphs;
 use hla_runtime::{Begun, State, StepProgram, ThreadPool};
 
-/// Compiles a graph.
-pub type Compile<'c> = dyn FnMut(&Function) -> Result<Box<dyn StepProgram>, Diagnostic> + 'c;
+use crate::blueprint::Part;
+
+/// Gives the program of a part: compiles its graph, or finds it in a file of compiled ones.
+pub type Compile<'c> = dyn FnMut(Part) -> Result<Box<dyn StepProgram>, Diagnostic> + 'c;
+
+/// Gives programs by compiling the graphs of a training.
+pub fn compiling<'g>(
+    graphs: &'g TrainingGraphs,
+    mut compile: impl FnMut(&Function) -> Result<Box<dyn StepProgram>, Diagnostic> + 'g,
+) -> impl FnMut(Part) -> Result<Box<dyn StepProgram>, Diagnostic> + 'g {
+    move |part| match part.graph(graphs) {
+        Some(function) => compile(function),
+        None => Err(Diagnostic::error(
+            Location::unknown(),
+            format!("this training has no '{}'", part.name()),
+        )),
+    }
+}
 
 /// What steps may ask for by name.
 pub(crate) struct Feed<'a> {
@@ -44,9 +61,9 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// Compiles a graph.
-    pub fn new(function: &Function, compile: &mut Compile<'_>) -> Result<Program, Diagnostic> {
-        let program = compile(function)?;
+    /// The program of a part.
+    pub fn new(part: Part, compile: &mut Compile<'_>) -> Result<Program, Diagnostic> {
+        let program = compile(part)?;
         let mut needs = Vec::new();
         let mut reads = Vec::new();
         for slot in &program.signature().inputs {
@@ -55,8 +72,8 @@ impl Program {
                 (None, Some(name)) => needs.push((Arc::clone(name), slot.ty.clone())),
                 (None, None) => {
                     return Err(Diagnostic::error(
-                        function.location.clone(),
-                        format!("'{}' has an input without a name", function.name),
+                        Location::unknown(),
+                        format!("'{}' has an input without a name", part.name()),
                     )
                     .help("name it with hla.name"));
                 }

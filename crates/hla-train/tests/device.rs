@@ -9,8 +9,8 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use common::device::{Calls, compile, session};
-use common::{FEATURES, graphs, setup, short, trainer};
-use hla_passes::training::{Quantizer, Sphere, TrainingGraphs, TrainingOptions};
+use common::{FEATURES, Made, graphs, setup, short, trainer};
+use hla_passes::training::{Quantizer, Sphere, TrainingOptions};
 use hla_train::data::{Dataset, Names};
 use hla_train::metrics::Event;
 use hla_train::observer::{Observer, Quiet, StepEvent};
@@ -39,8 +39,8 @@ fn outcome(trainer: &mut Trainer<'_>) -> (String, Vec<u8>, hla_runtime::State) {
     )
 }
 
-fn on_device<'a>(graphs: &TrainingGraphs, setup: Setup<'a>) -> (Trainer<'a>, Calls) {
-    let (session, calls) = session(graphs, usize::MAX);
+fn on_device<'a>(made: &Made, setup: Setup<'a>) -> (Trainer<'a>, Calls) {
+    let (session, calls) = session(&made.graphs, usize::MAX);
     let trainer = Trainer::new(setup, &mut compile(&session)).unwrap();
     (trainer, calls)
 }
@@ -64,7 +64,10 @@ fn the_bits_are_the_same() {
             reestimate_batches: 3,
             ..short()
         };
-        let expected = outcome(&mut trainer(setup(&graphs, dir.path(), config.clone())));
+        let expected = outcome(&mut trainer(
+            &graphs,
+            setup(&graphs, dir.path(), config.clone()),
+        ));
         let (mut trainer, calls) = on_device(&graphs, setup(&graphs, dir.path(), config));
         assert_eq!(outcome(&mut trainer), expected);
         assert!(calls.borrow().len() > 100);
@@ -85,7 +88,7 @@ fn the_state_stays_on_the_device_while_an_epoch_runs() {
     outcome(&mut trainer);
     let calls = calls.borrow();
     let runs: Vec<usize> = (0..calls.len())
-        .filter(|&i| calls[i] == format!("run {}", graphs.float_step.name))
+        .filter(|&i| calls[i] == format!("run {}", graphs.graphs.float_step.name))
         .collect();
     assert_eq!(runs.len(), 6);
     // Images, labels and the learning rate go there, objective, loss and right answers come back.
@@ -116,7 +119,7 @@ impl Observer for StopAt {
 fn what_was_stopped_on_a_device_goes_on_anywhere() {
     let dir = tempfile::tempdir().unwrap();
     let graphs = graphs(&TrainingOptions::default());
-    let expected = outcome(&mut trainer(setup(&graphs, dir.path(), short())));
+    let expected = outcome(&mut trainer(&graphs, setup(&graphs, dir.path(), short())));
     let again = || Setup {
         checkpoints: Some(dir.path().join("checkpoints")),
         resume: true,
@@ -129,7 +132,7 @@ fn what_was_stopped_on_a_device_goes_on_anywhere() {
         // The state of a training that was stopped can be looked at.
         first.export().unwrap();
     }
-    assert_eq!(outcome(&mut trainer(again())), expected);
+    assert_eq!(outcome(&mut trainer(&graphs, again())), expected);
 }
 
 #[test]
@@ -141,7 +144,7 @@ fn divergence_is_told_with_the_layer() {
         ..short()
     };
     let told = |mut trainer: Trainer<'_>| trainer.run(&mut Quiet).unwrap_err().to_string();
-    let expected = told(trainer(setup(&graphs, dir.path(), config.clone())));
+    let expected = told(trainer(&graphs, setup(&graphs, dir.path(), config.clone())));
     assert!(expected.contains("is the first layer with"), "{expected}");
     let (trainer, _) = on_device(&graphs, setup(&graphs, dir.path(), config));
     assert_eq!(told(trainer), expected);
@@ -151,19 +154,19 @@ fn divergence_is_told_with_the_layer() {
 fn a_device_that_fails_leaves_the_checkpoint() {
     let dir = tempfile::tempdir().unwrap();
     let graphs = graphs(&TrainingOptions::default());
-    let expected = outcome(&mut trainer(setup(&graphs, dir.path(), short())));
+    let expected = outcome(&mut trainer(&graphs, setup(&graphs, dir.path(), short())));
     let again = || Setup {
         checkpoints: Some(dir.path().join("checkpoints")),
         resume: true,
         ..setup(&graphs, dir.path(), short())
     };
-    let (session, _) = session(&graphs, 25);
+    let (session, _) = session(&graphs.graphs, 25);
     let mut failing = Trainer::new(again(), &mut compile(&session)).unwrap();
     let error = failing.run(&mut Quiet).unwrap_err();
     assert_eq!(error.message, "a kernel faulted");
     assert!(failing.export().is_err());
     assert!(failing.position().epochs > 0);
-    assert_eq!(outcome(&mut trainer(again())), expected);
+    assert_eq!(outcome(&mut trainer(&graphs, again())), expected);
 }
 
 /// Counts steps.
@@ -209,6 +212,6 @@ fn a_wrong_sample_is_told_when_its_step_comes() {
         assert_eq!(trainer.state().away().count(), 0);
         count.0
     };
-    assert_eq!(told(trainer(wrong(dir.path()))), 2);
+    assert_eq!(told(trainer(&graphs, wrong(dir.path()))), 2);
     assert_eq!(told(on_device(&graphs, wrong(dir.path())).0), 2);
 }

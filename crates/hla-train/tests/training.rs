@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::ops::ControlFlow;
 
-use common::{FEATURES, compile, graphs, setup, short, trainer};
+use common::{FEATURES, graphs, setup, short, trainer, try_trainer};
 use hla_ir::{Tensor, TensorType};
-use hla_passes::training::{Loss, Quantizer, Sphere, TrainingOptions};
+use hla_passes::training::{Loss, Quantizer, Sphere, TrainingOptions, build};
 use hla_runtime::ThreadPool;
 use hla_train::config::Scope;
 use hla_train::metrics::{Event, Moment, Stage};
@@ -71,7 +71,7 @@ fn every_quantizer_learns() {
             ternary_epochs: 10,
             ..short()
         };
-        let mut trainer = trainer(setup(&graphs, dir.path(), config));
+        let mut trainer = trainer(&graphs, setup(&graphs, dir.path(), config));
         assert_eq!(trainer.class_counts().iter().sum::<u64>(), 100);
         let summary = run(&mut trainer);
         let accuracy = summary.ternary.unwrap().accuracy();
@@ -96,7 +96,7 @@ fn a_squared_error_is_minimised_too() {
         loss: Loss::MeanSquaredError,
         ..TrainingOptions::default()
     });
-    let summary = run(&mut trainer(setup(&graphs, dir.path(), short())));
+    let summary = run(&mut trainer(&graphs, setup(&graphs, dir.path(), short())));
     let ternary = summary.ternary.unwrap();
     assert!(
         ternary.accuracy() >= 0.8 && ternary.loss < 0.2,
@@ -115,7 +115,7 @@ fn thresholds_are_t_of_the_weights() {
             threshold_start: Some(0.75),
             ..short()
         };
-        let summary = run(&mut trainer(setup(&graphs, dir.path(), config)));
+        let summary = run(&mut trainer(&graphs, setup(&graphs, dir.path(), config)));
         let sizes = [FEATURES * 12, 12 * 12].map(|n| n as f64);
         let zeros = summary
             .layers
@@ -150,11 +150,14 @@ fn thresholds_move_at_their_own_rate() {
             epochs_per_t: 0,
             ..short()
         };
-        let mut trainer = trainer(Setup {
-            // One step.
-            data: common::blobs(&dir.path().join("one.safetensors"), 16, 1, 0.6),
-            ..setup(&graphs, dir.path(), config)
-        });
+        let mut trainer = trainer(
+            &graphs,
+            Setup {
+                // One step.
+                data: common::blobs(&dir.path().join("one.safetensors"), 16, 1, 0.6),
+                ..setup(&graphs, dir.path(), config)
+            },
+        );
         run(&mut trainer);
         trainer.history().epochs().next().unwrap().layers[0]
             .threshold
@@ -179,7 +182,7 @@ fn a_unit_start_leaves_the_network_as_it_is() {
             epochs_per_t: 0,
             ..short()
         };
-        let mut trainer = trainer(setup(&graphs, dir.path(), config));
+        let mut trainer = trainer(&graphs, setup(&graphs, dir.path(), config));
         run(&mut trainer);
         let weight = trainer.state().get("fc1.weight").unwrap().to_f32s();
         let length: f32 = (0..FEATURES).map(|row| weight[row * 12].powi(2)).sum();
@@ -200,7 +203,7 @@ fn a_training_that_was_stopped_goes_on_to_the_same_bits() {
     let dir = tempfile::tempdir().unwrap();
     let graphs = graphs(&TrainingOptions::default());
     let pool = ThreadPool::new(2).unwrap();
-    let mut whole = trainer(setup(&graphs, dir.path(), short()));
+    let mut whole = trainer(&graphs, setup(&graphs, dir.path(), short()));
     run(&mut whole);
     let expected = (whole.export().unwrap(), timeless(&whole));
 
@@ -216,7 +219,7 @@ fn a_training_that_was_stopped_goes_on_to_the_same_bits() {
     let mut begun = 0;
     let mut last = loop {
         begun += 1;
-        let mut trainer = trainer(again((begun % 2 == 0).then_some(&pool)));
+        let mut trainer = trainer(&graphs, again((begun % 2 == 0).then_some(&pool)));
         let stop = stops.next().unwrap_or(usize::MAX);
         match trainer.run(&mut StopAt(stop)).unwrap() {
             Outcome::Finished(_) => break trainer,
@@ -228,7 +231,7 @@ fn a_training_that_was_stopped_goes_on_to_the_same_bits() {
     assert_eq!(last.state(), whole.state());
 
     // Once more: it is over already.
-    let mut over = trainer(again(None));
+    let mut over = trainer(&graphs, again(None));
     let summary = run(&mut over);
     assert_eq!((over.export().unwrap(), timeless(&over)), expected);
     assert_eq!(summary.steps, 54);
@@ -239,32 +242,35 @@ fn other_trainings_checkpoints_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path().join("checkpoints");
     let some = graphs(&TrainingOptions::default());
-    let with = |graphs, config, resume| Setup {
-        checkpoints: Some(folder.clone()),
-        resume,
-        ..setup(graphs, dir.path(), config)
+    let with = |made, config, resume| {
+        let setup = Setup {
+            checkpoints: Some(folder.clone()),
+            resume,
+            ..setup(made, dir.path(), config)
+        };
+        try_trainer(made, setup)
     };
-    let refused = |setup| {
-        let errors = Trainer::new(setup, &mut compile).err().unwrap();
+    let refused = |made, config, resume| {
+        let errors = with(made, config, resume).err().unwrap();
         errors[0].to_string()
     };
-    let mut first = trainer(with(&some, short(), true));
+    let mut first = with(&some, short(), true).unwrap();
     let mut messages = Messages::default();
     first.run(&mut messages).unwrap();
     assert!(messages.0[0].contains("there is no checkpoint yet"));
-    let text = refused(with(&some, short(), false));
+    let text = refused(&some, short(), false);
     assert!(text.contains("which this one would overwrite"), "{text}");
     let other = TrainConfig {
         learning_rate: 0.06,
         ..short()
     };
-    let text = refused(with(&some, other, true));
+    let text = refused(&some, other, true);
     assert!(text.contains("learning-rate (0.05, here 0.06)"), "{text}");
     let without = graphs(&TrainingOptions {
         loss_aware: Some(false),
         ..TrainingOptions::default()
     });
-    let text = refused(with(&without, short(), true));
+    let text = refused(&without, short(), true);
     assert!(text.contains("of another model"), "{text}");
     // A damaged one.
     let path = folder.join("latest.checkpoint");
@@ -272,7 +278,7 @@ fn other_trainings_checkpoints_are_refused() {
     let middle = bytes.len() / 2;
     bytes[middle] ^= 4;
     fs::write(&path, bytes).unwrap();
-    let text = refused(with(&some, short(), true));
+    let text = refused(&some, short(), true);
     assert!(
         text.contains("damaged") && text.contains("previous"),
         "{text}"
@@ -298,20 +304,22 @@ fn another_beginning_is_refused() {
             ..setup
         }
     };
-    trainer(with(Some(0.1), true)).run(&mut StopAt(9)).unwrap();
+    trainer(&some, with(Some(0.1), true))
+        .run(&mut StopAt(9))
+        .unwrap();
     for (value, eval, says) in [
         (Some(0.2), true, "weights (\"checksum "),
         (None, true, "here \"none\")"),
         (Some(0.1), false, "eval (\"50 of [6]\", here \"none\")"),
     ] {
-        let errors = Trainer::new(with(value, eval), &mut compile).err().unwrap();
+        let errors = try_trainer(&some, with(value, eval)).err().unwrap();
         let text = errors[0].to_string();
         assert!(
             text.contains("of a training with other options: ") && text.contains(says),
             "{text}"
         );
     }
-    run(&mut trainer(with(Some(0.1), true)));
+    run(&mut trainer(&some, with(Some(0.1), true)));
 }
 
 #[test]
@@ -322,9 +330,10 @@ fn classes_without_samples_are_told() {
         keep_logits: true,
         ..TrainingOptions::default()
     };
-    let graphs = hla_passes::training::build(&common::mlp(16, FEATURES, 4), &options).unwrap();
+    let graphs = build(&common::mlp(16, FEATURES, 4), &options).unwrap();
+    let graphs = common::made(graphs);
     let mut messages = Messages::default();
-    trainer(setup(&graphs, dir.path(), short()))
+    trainer(&graphs, setup(&graphs, dir.path(), short()))
         .run(&mut messages)
         .unwrap();
     assert_eq!(messages.0.len(), 1);
@@ -342,7 +351,7 @@ fn a_network_that_died_is_told() {
     let graphs = graphs(&TrainingOptions::default());
     let messages = |config| {
         let mut messages = Messages::default();
-        trainer(setup(&graphs, dir.path(), config))
+        trainer(&graphs, setup(&graphs, dir.path(), config))
             .run(&mut messages)
             .unwrap();
         messages.0
@@ -383,7 +392,7 @@ impl Observer for Messages {
 fn what_is_exported_is_what_was_evaluated() {
     let dir = tempfile::tempdir().unwrap();
     let graphs = graphs(&TrainingOptions::default());
-    let mut trained = trainer(setup(&graphs, dir.path(), short()));
+    let mut trained = trainer(&graphs, setup(&graphs, dir.path(), short()));
     let summary = run(&mut trained);
     let bytes = trained.export().unwrap();
     let file = SafeTensors::deserialize(&bytes).unwrap();
@@ -409,14 +418,14 @@ fn what_is_exported_is_what_was_evaluated() {
         assert!((length - 1.0).abs() < 1e-5);
     }
     // The same training exports the same bytes.
-    let mut again = trainer(setup(&graphs, dir.path(), short()));
+    let mut again = trainer(&graphs, setup(&graphs, dir.path(), short()));
     run(&mut again);
     assert_eq!(again.export().unwrap(), bytes);
 
     // Ŵ as float weights is the ternary network.
     let path = dir.path().join("trained.safetensors");
     fs::write(&path, &bytes).unwrap();
-    let weights = hla_train::init::load(&path, &graphs.state).unwrap();
+    let weights = hla_train::init::load(&path, &graphs.blueprint.state).unwrap();
     let off = common::graphs(&TrainingOptions {
         quantizer: Quantizer::Twn,
         sphere: Sphere::Off,
@@ -429,11 +438,14 @@ fn what_is_exported_is_what_was_evaluated() {
         ternary_epochs: 0,
         ..short()
     };
-    let mut float = trainer(Setup {
-        data: common::blobs(&dir.path().join("few.safetensors"), 16, 9, 0.6),
-        weights,
-        ..setup(&off, dir.path(), config)
-    });
+    let mut float = trainer(
+        &off,
+        Setup {
+            data: common::blobs(&dir.path().join("few.safetensors"), 16, 9, 0.6),
+            weights,
+            ..setup(&off, dir.path(), config)
+        },
+    );
     // The running statistics move in the one step, so only about the same answers come.
     run(&mut float);
     let evaluated = float.history().epochs().next().unwrap().eval.unwrap();
@@ -450,10 +462,13 @@ fn divergence_is_told_with_layer_and_step() {
         ..short()
     };
     let folder = dir.path().join("checkpoints");
-    let mut trainer = trainer(Setup {
-        checkpoints: Some(folder.clone()),
-        ..setup(&graphs, dir.path(), config)
-    });
+    let mut trainer = trainer(
+        &graphs,
+        Setup {
+            checkpoints: Some(folder.clone()),
+            ..setup(&graphs, dir.path(), config)
+        },
+    );
     let error = trainer.run(&mut Quiet).unwrap_err();
     let text = error.to_string();
     assert!(
@@ -469,7 +484,7 @@ fn divergence_is_told_with_layer_and_step() {
 fn weights_are_looked_at_around_the_stages() {
     let dir = tempfile::tempdir().unwrap();
     let graphs = graphs(&TrainingOptions::default());
-    let mut trainer = trainer(setup(&graphs, dir.path(), short()));
+    let mut trainer = trainer(&graphs, setup(&graphs, dir.path(), short()));
     run(&mut trainer);
     let looked: Vec<_> = trainer
         .history()
@@ -499,7 +514,7 @@ fn statistics_are_estimated_anew() {
             reestimate_batches,
             ..short()
         };
-        let mut trainer = trainer(setup(&graphs, dir.path(), config));
+        let mut trainer = trainer(&graphs, setup(&graphs, dir.path(), config));
         let summary = run(&mut trainer);
         let get = |name: &str| trainer.state().get(name).unwrap();
         let kept = (
@@ -532,7 +547,7 @@ fn data_and_options_are_refused_together() {
         weights: BTreeMap::new(),
         ..setup(&graphs, dir.path(), config)
     };
-    let errors = Trainer::new(setup, &mut compile).err().unwrap();
+    let errors = try_trainer(&graphs, setup).err().unwrap();
     let text: String = errors.iter().map(ToString::to_string).collect();
     assert!(text.contains("t1 is 2"), "{text}");
     assert!(

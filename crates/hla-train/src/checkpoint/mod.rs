@@ -45,7 +45,7 @@ pub struct Position {
 pub struct Record {
     /// The course of the training.
     pub config: TrainConfig,
-    /// XXH3-64 of the text of the graphs.
+    /// What tells the graphs from others: [`Blueprint::fingerprint`](crate::Blueprint::fingerprint).
     pub graphs: u64,
     /// How far it has come.
     pub position: Position,

@@ -17,11 +17,11 @@ mod run;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use hla_ir::{Diagnostic, Function, Location, Tensor, TensorType};
-use hla_passes::training::{LayerPlan, StateSpec, TrainingGraphs};
+use hla_ir::{Diagnostic, Location, Tensor, TensorType};
+use hla_passes::training::{LayerPlan, StateSpec};
 use hla_runtime::{State, ThreadPool};
-use twox_hash::XxHash3_64;
 
+use crate::blueprint::{Blueprint, Part};
 use crate::checkpoint::{self, Position};
 use crate::config::{Phase, TrainConfig};
 use crate::data::Dataset;
@@ -32,8 +32,8 @@ use crate::{export, init};
 
 /// What a training starts from.
 pub struct Setup<'a> {
-    /// Its graphs; those of evaluation must give `logits`.
-    pub graphs: &'a TrainingGraphs,
+    /// What its programs work on; those of evaluation must give `logits`.
+    pub blueprint: &'a Blueprint,
     /// What it learns from.
     pub data: Dataset,
     /// What it is evaluated on, after each epoch.
@@ -108,7 +108,7 @@ pub struct Trainer<'a> {
     plan: Vec<Phase>,
     pool: Option<&'a ThreadPool>,
     checkpoints: Option<PathBuf>,
-    /// XXH3-64 of the text of the graphs.
+    /// [`Blueprint::fingerprint`].
     graphs: u64,
     state: State,
     position: Position,
@@ -120,8 +120,8 @@ pub struct Trainer<'a> {
 }
 
 impl<'a> Trainer<'a> {
-    /// Checks that everything fits together, compiles the graphs, and makes the state or reads it
-    /// from the checkpoint.
+    /// Checks that everything fits together, takes the programs that the plan has a use for, and
+    /// makes the state or reads it from the checkpoint.
     ///
     /// # Errors
     /// Everything that is wrong with options and data at once; then what does not compile; then a
@@ -132,20 +132,21 @@ impl<'a> Trainer<'a> {
     ) -> Result<Trainer<'a>, Vec<Diagnostic>> {
         let (counts, eval_counts) = check(&setup)?;
         setup.config.graph_options.extend(identity::of(&setup));
-        let Setup { graphs, config, .. } = &setup;
+        let blueprint = setup.blueprint;
+        let config = &setup.config;
         let plan = config.plan();
-        let fingerprint = fingerprint(graphs);
         let messages = absent(&counts, setup.data.place()).into_iter().collect();
-        let programs = Programs::compile(graphs, config, &plan, setup.eval.is_some(), compile)
+        let programs = Programs::compile(blueprint, config, &plan, setup.eval.is_some(), compile)
             .map_err(|e| vec![e])?;
-        let state = init::state(&graphs.state, &setup.weights, config.seed).map_err(|e| vec![e])?;
+        let state =
+            init::state(&blueprint.state, &setup.weights, config.seed).map_err(|e| vec![e])?;
         let mut trainer = Trainer {
-            specs: graphs.state.clone(),
+            specs: blueprint.state.clone(),
             layers: match setup.config.float_only {
                 true => Vec::new(),
-                false => graphs.layers.clone(),
+                false => blueprint.layers.clone(),
             },
-            input: graphs.input.clone(),
+            input: blueprint.input.clone(),
             programs,
             data: setup.data,
             counts,
@@ -155,7 +156,7 @@ impl<'a> Trainer<'a> {
             plan,
             pool: setup.pool,
             checkpoints: setup.checkpoints,
-            graphs: fingerprint,
+            graphs: blueprint.fingerprint,
             state,
             position: Position::default(),
             history: History::default(),
@@ -289,32 +290,29 @@ impl Programs {
     }
 
     fn compile(
-        graphs: &TrainingGraphs,
+        blueprint: &Blueprint,
         config: &TrainConfig,
         plan: &[Phase],
         evaluates: bool,
         compile: &mut Compile<'_>,
     ) -> Result<Programs, Diagnostic> {
         let has = |stage| plan.iter().any(|p| p.stage == stage && p.epochs > 0);
-        let mut when = |needed: bool, function: &Function| match needed {
-            true => Program::new(function, compile).map(Some),
+        let mut when = |needed: bool, part: Part| match needed {
+            true => Program::new(part, compile).map(Some),
             false => Ok(None),
         };
         let (float, finetune) = (has(Stage::Float), has(Stage::FineTune));
         let ternary = has(Stage::Ternarize) || config.reestimate_batches > 0;
         let programs = Programs {
-            float_step: when(float, &graphs.float_step)?,
-            finetune_step: when(finetune, &graphs.finetune_step)?,
-            ternary_step: when(ternary, &graphs.ternary_step)?,
-            evaluate_float: when(evaluates && float, &graphs.evaluate_float)?,
-            evaluate: when(evaluates && finetune, &graphs.evaluate)?,
-            evaluate_ternary: when(evaluates && !config.float_only, &graphs.evaluate_ternary)?,
-            sphere: match &graphs.sphere {
-                Some(sphere) => when(true, sphere)?,
-                None => None,
-            },
-            ternarize: Program::new(&graphs.ternarize, compile)?,
-            project: graphs.project.is_some(),
+            float_step: when(float, Part::FloatStep)?,
+            finetune_step: when(finetune, Part::FineTuneStep)?,
+            ternary_step: when(ternary, Part::TernaryStep)?,
+            evaluate_float: when(evaluates && float, Part::EvaluateFloat)?,
+            evaluate: when(evaluates && finetune, Part::Evaluate)?,
+            evaluate_ternary: when(evaluates && !config.float_only, Part::EvaluateTernary)?,
+            sphere: when(blueprint.has_sphere, Part::Sphere)?,
+            ternarize: Program::new(Part::Ternarize, compile)?,
+            project: blueprint.projects,
         };
         let evaluations = [
             &programs.evaluate_float,
@@ -330,8 +328,8 @@ impl Programs {
 fn check(setup: &Setup<'_>) -> Result<(Vec<u64>, Vec<u64>), Vec<Diagnostic>> {
     let mut problems = Vec::new();
     problems.extend(setup.config.check().err().into_iter().flatten());
-    let (_, input) = &setup.graphs.input;
-    let classes = setup.graphs.classes;
+    let (_, input) = &setup.blueprint.input;
+    let classes = setup.blueprint.classes;
     let batch = input.shape.first().copied().unwrap_or(1);
     let mut count = |data: &Dataset, least| {
         data.check(input, classes, least).unwrap_or_else(|errors| {
@@ -376,16 +374,4 @@ fn absent(counts: &[u64], place: &Location) -> Option<Diagnostic> {
         )
         .help("if that is not meant, see that the labels begin with 0 and the data are complete")
     })
-}
-
-/// What tells one model and its graphs from another.
-fn fingerprint(graphs: &TrainingGraphs) -> u64 {
-    let steps = [
-        &graphs.float_step,
-        &graphs.finetune_step,
-        &graphs.ternary_step,
-        &graphs.ternarize,
-    ];
-    let text: String = steps.iter().map(ToString::to_string).collect();
-    XxHash3_64::oneshot(text.as_bytes())
 }

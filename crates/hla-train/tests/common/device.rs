@@ -11,6 +11,7 @@ use hla_runtime::plan::{
     ALIGNMENT, Access, Command, DeviceProgram, Kernel, KernelArg, Place, PlanFunction, Span,
 };
 use hla_runtime::{DeviceSession, Signature, StepProgram};
+use hla_train::Part;
 
 /// The calls of a device: `upload`, `replay`, `download`.
 pub type Calls = Rc<RefCell<Vec<String>>>;
@@ -156,20 +157,11 @@ fn plan(i: usize, name: String, signature: &Signature) -> PlanFunction {
 
 /// All functions of a training on one device, which fails after so many of their runs.
 pub fn session(graphs: &TrainingGraphs, lives: usize) -> (DeviceSession, Calls) {
-    let functions: Vec<(Function, Signature)> = [
-        Some(&graphs.float_step),
-        Some(&graphs.finetune_step),
-        Some(&graphs.ternary_step),
-        Some(&graphs.evaluate_float),
-        Some(&graphs.evaluate),
-        Some(&graphs.evaluate_ternary),
-        Some(&graphs.ternarize),
-        graphs.sphere.as_ref(),
-    ]
-    .into_iter()
-    .flatten()
-    .map(|f| (f.clone(), Signature::of(f).unwrap()))
-    .collect();
+    let functions: Vec<(Function, Signature)> = Part::ALL
+        .into_iter()
+        .filter_map(|part| part.graph(graphs))
+        .map(|f| (f.clone(), Signature::of(f).unwrap()))
+        .collect();
     let (mut plans, mut kernels, mut module) = (Vec::new(), Vec::new(), String::new());
     for (i, (function, signature)) in functions.iter().enumerate() {
         let plan = plan(i, function.name.clone(), signature);
@@ -214,6 +206,6 @@ pub fn session(graphs: &TrainingGraphs, lives: usize) -> (DeviceSession, Calls) 
 /// Takes functions from a session, by name.
 pub fn compile(
     session: &DeviceSession,
-) -> impl FnMut(&Function) -> Result<Box<dyn StepProgram>, Diagnostic> + '_ {
-    |function| Ok(Box::new(session.function(&function.name)?))
+) -> impl FnMut(Part) -> Result<Box<dyn StepProgram>, Diagnostic> + '_ {
+    |part| Ok(Box::new(session.function(part.name())?))
 }

@@ -13,7 +13,7 @@ use hla_passes::training::{TrainingGraphs, TrainingOptions, build};
 use hla_runtime::{Executable, Rebind, Signature, StepProgram, ThreadPool};
 use hla_train::data::{Dataset, Names};
 use hla_train::random::Random;
-use hla_train::{Setup, TrainConfig, Trainer};
+use hla_train::{Blueprint, Setup, TrainConfig, Trainer, compiling};
 use safetensors::tensor::{Dtype, TensorView, serialize_to_file};
 
 /// The evaluator of hla-reference as a program.
@@ -123,13 +123,26 @@ pub fn blobs(path: &Path, count: usize, seed: u64, spread: f32) -> Dataset {
     Dataset::open(path, &Names::default()).unwrap()
 }
 
+/// The graphs of a training and what the trainer is told of them.
+pub struct Made {
+    pub graphs: TrainingGraphs,
+    pub blueprint: Blueprint,
+}
+
 /// The graphs of the small model for batches of 16.
-pub fn graphs(options: &TrainingOptions) -> TrainingGraphs {
+pub fn graphs(options: &TrainingOptions) -> Made {
     let options = TrainingOptions {
         keep_logits: true,
         ..options.clone()
     };
-    build(&mlp(16, FEATURES, CLASSES), &options).unwrap()
+    made(build(&mlp(16, FEATURES, CLASSES), &options).unwrap())
+}
+
+pub fn made(graphs: TrainingGraphs) -> Made {
+    Made {
+        blueprint: Blueprint::of(&graphs, BTreeMap::new()),
+        graphs,
+    }
 }
 
 /// A training of a few epochs.
@@ -149,9 +162,9 @@ pub fn short() -> TrainConfig {
 }
 
 /// A training on blobs that overlap a little.
-pub fn setup<'a>(graphs: &'a TrainingGraphs, folder: &Path, config: TrainConfig) -> Setup<'a> {
+pub fn setup<'a>(made: &'a Made, folder: &Path, config: TrainConfig) -> Setup<'a> {
     Setup {
-        graphs,
+        blueprint: &made.blueprint,
         data: blobs(&folder.join("train.safetensors"), 100, 1, 0.6),
         eval: Some(blobs(&folder.join("eval.safetensors"), 50, 2, 0.6)),
         config,
@@ -162,6 +175,11 @@ pub fn setup<'a>(graphs: &'a TrainingGraphs, folder: &Path, config: TrainConfig)
     }
 }
 
-pub fn trainer(setup: Setup<'_>) -> Trainer<'_> {
-    Trainer::new(setup, &mut compile).unwrap()
+/// The trainer with programs compiled from these graphs.
+pub fn try_trainer<'a>(made: &Made, setup: Setup<'a>) -> Result<Trainer<'a>, Vec<Diagnostic>> {
+    Trainer::new(setup, &mut compiling(&made.graphs, compile))
+}
+
+pub fn trainer<'a>(made: &Made, setup: Setup<'a>) -> Trainer<'a> {
+    try_trainer(made, setup).unwrap()
 }

@@ -1,20 +1,17 @@
 //! The command line: arguments, and one file for each command.
 
-mod compare;
 mod compile;
 mod inspect;
 mod model;
 mod opt;
-mod output;
 mod passes;
-mod report;
 mod resident;
 mod run;
-mod timing;
 mod train;
 mod verify;
 
 use clap::{CommandFactory, Parser, Subcommand};
+use hla_cli::{compare, output, report, tell, timing};
 use hla_ir::Diagnostic;
 
 use report::Sources;
@@ -89,6 +86,16 @@ impl From<Vec<Diagnostic>> for Failure {
     }
 }
 
+impl From<hla_cli::Failure> for Failure {
+    fn from(failure: hla_cli::Failure) -> Failure {
+        match failure {
+            hla_cli::Failure::Input(diagnostics) => diagnostics.into(),
+            hla_cli::Failure::Usage(message) => Failure::Usage(message),
+            hla_cli::Failure::Stopped(message) => Failure::Stopped(message),
+        }
+    }
+}
+
 /// Runs the command that the process was started with; gives its exit status.
 pub fn main() -> u8 {
     let cli = Cli::parse();
@@ -124,11 +131,6 @@ pub fn main() -> u8 {
             130
         }
     }
-}
-
-/// Writes to standard output, for commands whose output goes nowhere else.
-fn tell(bytes: impl AsRef<[u8]>) -> Result<(), Diagnostic> {
-    output::print(bytes).map_err(|d| d.help("check where standard output goes"))
 }
 
 #[cfg(test)]

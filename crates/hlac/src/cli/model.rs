@@ -4,6 +4,8 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
+use hla_cli::values::Scope;
+pub use hla_cli::values::{display, value_name};
 use hla_ir::{Diagnostic, Location, Tensor};
 use hla_runtime::Signature;
 use hlac::{Activations, Model, ModelOptions, Options, Strategy};
@@ -128,14 +130,6 @@ enum Threshold {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Scope {
-    /// Each layer has its own
-    Layer,
-    /// All layers together
-    Global,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Scale {
     /// That keeps a channel's norm
     Norm,
@@ -231,13 +225,6 @@ impl TernaryArgs {
     }
 }
 
-/// What a user writes for a value.
-pub fn value_name(value: impl ValueEnum) -> String {
-    value
-        .to_possible_value()
-        .map_or_else(String::new, |v| v.get_name().to_owned())
-}
-
 /// The samples in these files: one for each batch they hold.
 fn samples(model: &Model, files: &[PathBuf]) -> Result<Vec<Vec<Tensor>>, Failure> {
     if files.is_empty() {
@@ -254,9 +241,4 @@ fn samples(model: &Model, files: &[PathBuf]) -> Result<Vec<Vec<Tensor>>, Failure
     };
     hlac::samples(&signature, &inputs)
         .map_err(|e| e.diagnostics().iter().map(place).collect::<Vec<_>>().into())
-}
-
-/// A path as text.
-pub fn display(path: &Path) -> String {
-    path.display().to_string()
 }

@@ -1,8 +1,8 @@
 //! `hlac run`.
 
 use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
 
+use hla_cli::tensors::{Named, file, inputs, same_file, tolerance};
 use hla_ir::{Diagnostic, Function, Location, Tensor};
 use hla_runtime::{Executable, Signature, ThreadPool, npy};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -62,37 +62,6 @@ Examples:
 
 An input whose leading extent is a multiple of the model's runs batch by batch. Without --output
 and --expect the outputs are printed.";
-
-/// `[NAME=]@FILE`.
-#[derive(Clone)]
-struct Named {
-    name: Option<String>,
-    path: PathBuf,
-}
-
-fn file(text: &str) -> Result<Named, String> {
-    let (name, path) = match text.split_once("=@") {
-        Some((name, path)) => (Some(name.to_owned()), path),
-        None => match text.strip_prefix('@') {
-            Some(path) => (None, path),
-            None => return Err(format!("a file is written with an @ before it: @{text}")),
-        },
-    };
-    if path.is_empty() {
-        return Err("there is no file name after the @".to_owned());
-    }
-    Ok(Named {
-        name,
-        path: path.into(),
-    })
-}
-
-fn tolerance(text: &str) -> Result<f64, String> {
-    match text.parse() {
-        Ok(t) if (0.0..f64::INFINITY).contains(&t) => Ok(t),
-        _ => Err("it is a finite number of at least 0".to_owned()),
-    }
-}
 
 /// The reference evaluator as a program.
 struct Reference {
@@ -228,12 +197,6 @@ pub fn run(args: &Args, sources: &mut Sources) -> Result<(), Failure> {
     }
 }
 
-/// Whether two outputs would overwrite each other. Devices and pipes take any number.
-fn same_file(a: &Path, b: &Path) -> bool {
-    let device = std::fs::metadata(a).is_ok_and(|m| !m.is_file() && !m.is_dir());
-    !device && (a == b || std::path::absolute(a).ok() == std::path::absolute(b).ok())
-}
-
 /// How often the largest element of a row of the first output is at its label.
 fn accuracy(outputs: &[Tensor], labels: &Tensor) -> Result<String, Diagnostic> {
     let refuse = |message: String| {
@@ -282,47 +245,4 @@ fn progress(batches: usize) -> ProgressBar {
         bar.set_style(style);
     }
     bar
-}
-
-/// The inputs in the order of the arguments.
-fn inputs(signature: &Signature, given: &[Named], model: &Path) -> Result<Vec<Tensor>, Failure> {
-    let refuse = |message: String| {
-        Diagnostic::error(Location::file(display(model), 0, 0), message)
-            .help(format!("the model is {signature}"))
-    };
-    let mut slots: Vec<Option<Tensor>> = vec![None; signature.inputs.len()];
-    for named in given {
-        let index = match &named.name {
-            Some(name) => signature
-                .inputs
-                .iter()
-                .position(|s| s.name.as_deref() == Some(name))
-                .ok_or_else(|| refuse(format!("the model has no input '{name}'")))?,
-            None => slots.iter().position(Option::is_none).ok_or_else(|| {
-                refuse(format!(
-                    "{} inputs are given, but the model takes {}",
-                    given.len(),
-                    slots.len()
-                ))
-            })?,
-        };
-        if slots[index].replace(npy::read(&named.path)?).is_some() {
-            return Err(refuse(format!("input {index} is given twice")).into());
-        }
-    }
-    let missing: Vec<String> = slots
-        .iter()
-        .zip(&signature.inputs)
-        .enumerate()
-        .filter(|(_, (tensor, _))| tensor.is_none())
-        .map(|(i, (_, slot))| {
-            slot.name
-                .as_deref()
-                .map_or_else(|| i.to_string(), str::to_owned)
-        })
-        .collect();
-    if !missing.is_empty() {
-        return Err(refuse(format!("--input gives no value for {}", missing.join(", "))).into());
-    }
-    Ok(slots.into_iter().flatten().collect())
 }

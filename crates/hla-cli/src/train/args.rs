@@ -1,4 +1,4 @@
-//! What `hlac train` is told: every option, in groups, with its default.
+//! What a training is told: every option, in groups, with its default.
 
 use std::path::PathBuf;
 
@@ -6,32 +6,31 @@ use clap::ValueEnum;
 use hla_train::augment::Augment;
 use hla_train::schedule::Schedule;
 
-use super::super::model::Scope;
 use super::numbers::{fraction, open_share, positive, share, weight};
+use crate::values::Scope;
 
+/// All of them but which model, and where.
 #[derive(clap::Args)]
-#[command(after_help = EXAMPLES)]
-pub struct Args {
-    /// The model: MLIR text or bytecode; `-` is standard input
-    #[arg(value_name = "MODEL")]
-    pub model: PathBuf,
-    /// The function that is the model [default: main, or the only one]
-    #[arg(long, value_name = "NAME")]
-    pub function: Option<String>,
+pub struct Options {
     /// Values that training begins with, by `hla.param` [default: random ones, by He's rule]
     #[arg(long, value_name = "FILE.safetensors")]
     pub weights: Option<PathBuf>,
     /// Where the trained model goes: the same parameters, those of ternary layers as -a, 0 and +a
     #[arg(short, long, value_name = "OUT.safetensors")]
     pub output: PathBuf,
+    /// What is learned from.
     #[command(flatten)]
     pub data: Data,
+    /// How weights become ternary.
     #[command(flatten)]
     pub method: Method,
+    /// Stochastic gradient descent.
     #[command(flatten)]
     pub descent: Descent,
+    /// What the paper leaves open.
     #[command(flatten)]
     pub open: Open,
+    /// The process.
     #[command(flatten)]
     pub process: Process,
 }
@@ -210,9 +209,6 @@ pub struct Open {
 #[derive(clap::Args)]
 #[command(next_help_heading = "Run")]
 pub struct Process {
-    /// Where training runs
-    #[arg(long, value_name = "TARGET", default_value = "cpu")]
-    pub target: TargetName,
     /// What random numbers come from; the same seed gives the same bits, for any number of threads
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
@@ -242,22 +238,7 @@ pub struct Process {
     pub timing: bool,
 }
 
-const EXAMPLES: &str = "\
-Training has up to three parts. Plain training in full precision (--float-epochs) is for models
-without weights. Stage 1 keeps weights in full precision, moves each layer onto the sphere, and
-draws its weights to three values while t, the share of zeros, grows from --t1 to --t2. Stage 2
-computes with the ternary weights and learns where zero ends.
-
-Examples:
-  hlac train cnn.mlir --weights cnn.safetensors --data train-images.npy --eval test-images.npy \\
-      --epochs-per-t 2 --ternary-epochs 20 -o ternary.safetensors
-  hlac compile cnn.mlir --weights ternary.safetensors -o cnn.o
-      the object computes what training evaluated
-  hlac train cnn.mlir --data train-images.npy --quantizer float --float-epochs 30 -o float.safetensors
-      plain training from random weights
-  hlac train … --checkpoint state/ --resume --metrics run.jsonl --plots plots/ -o out.safetensors
-      can be killed at any time and started again with the same command";
-
+/// How weights become ternary.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum, Debug)]
 pub enum QuantizerName {
     /// Hyperspherical loss-aware: Algorithm 1, with learned thresholds
@@ -272,6 +253,7 @@ pub enum QuantizerName {
     Float,
 }
 
+/// What is minimised.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LossName {
     /// Softmax cross-entropy
@@ -280,6 +262,7 @@ pub enum LossName {
     Mse,
 }
 
+/// How columns of weights keep length 1.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum SphereName {
     /// w = v / √(|v|² + ε) in the graph, differentiated
@@ -290,6 +273,7 @@ pub enum SphereName {
     Off,
 }
 
+/// Whether inputs are brought to length 1.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum InputNormName {
     /// No
@@ -298,6 +282,7 @@ pub enum InputNormName {
     Patch,
 }
 
+/// Where thresholds come from.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ThresholdName {
     /// Gradient descent moves them
@@ -310,6 +295,7 @@ pub enum ThresholdName {
     Rule,
 }
 
+/// Over what the magnitude of Ternary Weight Networks is a mean.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum TwnScaleName {
     /// One a layer, as in the paper
@@ -318,6 +304,7 @@ pub enum TwnScaleName {
     Column,
 }
 
+/// The gradient of a learned threshold.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ThresholdGradientName {
     /// Eq. 13 as printed
@@ -328,6 +315,7 @@ pub enum ThresholdGradientName {
     None,
 }
 
+/// S.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum RescaleName {
     /// 1 - w², as printed
@@ -336,14 +324,6 @@ pub enum RescaleName {
     Alpha,
     /// 1
     None,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum TargetName {
-    /// This machine's processor
-    Cpu,
-    /// A CUDA device; not in this build
-    Cuda,
 }
 
 fn names(text: &str) -> Result<(String, String), String> {
@@ -355,11 +335,10 @@ fn names(text: &str) -> Result<(String, String), String> {
     }
 }
 
-impl Args {
-    /// The files that are read: none is overwritten.
+impl Options {
+    /// The files that are read, besides the model: none is overwritten.
     pub fn files(&self) -> Vec<PathBuf> {
-        let mut files = vec![self.model.clone()];
-        files.extend(self.weights.clone());
+        let mut files: Vec<PathBuf> = self.weights.iter().cloned().collect();
         for data in [Some(&self.data.data), self.data.eval.as_ref()] {
             files.extend(data.into_iter().flat_map(|d| hla_train::data::paths(d)));
         }

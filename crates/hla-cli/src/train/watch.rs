@@ -12,10 +12,10 @@ use hla_train::config::Phase;
 use hla_train::metrics::{EpochRecord, History, Stage};
 use hla_train::observer::{Observer, StepEvent};
 
-use super::super::output::Outputs;
-use super::super::report::{self, Sources};
 use super::plots;
 use super::progress::Progress;
+use crate::output::Outputs;
+use crate::report::{self, Sources};
 
 /// Plots are drawn anew after an epoch if this much time has passed.
 const PLOT_EVERY: Duration = Duration::from_secs(20);

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use hla_ir::{Diagnostic, Location};
 
-use super::super::Failure;
-use super::super::output::{self, Outputs};
-use super::args::{Args, LossName, QuantizerName, TargetName, ThresholdName};
+use super::args::{LossName, Options, QuantizerName, ThresholdName};
+use crate::Failure;
+use crate::output::{self, Outputs};
 
 /// T₁, T₂ and the step of Algorithm 1 where nothing is said.
 const T: (f64, f64, f64) = (0.3, 0.7, 0.04);
@@ -28,7 +28,7 @@ pub struct Shares {
 }
 
 /// The shares of zeros that these options mean.
-pub fn shares(args: &Args) -> Result<Shares, Failure> {
+pub fn shares(args: &Options) -> Result<Shares, Failure> {
     let method = &args.method;
     let first = method
         .t1
@@ -63,16 +63,8 @@ pub fn shares(args: &Args) -> Result<Shares, Failure> {
 }
 
 /// Refuses options that contradict each other.
-pub fn options(args: &Args) -> Result<(), Failure> {
+pub fn options(args: &Options) -> Result<(), Failure> {
     let (method, descent, open) = (&args.method, &args.descent, &args.open);
-    if args.process.target == TargetName::Cuda {
-        return Err(Diagnostic::error(
-            Location::unknown(),
-            "this build of hlac trains on the processor only: it has no CUDA back end",
-        )
-        .help("leave --target away, or say --target cpu")
-        .into());
-    }
     let quantizer = method.quantizer;
     let only = |given: bool, option: &str, needs: &str| match given {
         true => Err(Failure::Usage(format!(
@@ -163,9 +155,8 @@ pub fn options(args: &Args) -> Result<(), Failure> {
 }
 
 /// Refuses places that cannot be written, and inputs named as outputs, before hours of training.
-pub fn places(args: &Args) -> Result<(), Diagnostic> {
+pub fn places(args: &Options, inputs: &[PathBuf]) -> Result<(), Diagnostic> {
     let process = &args.process;
-    let inputs = args.files();
     let mut outputs = Outputs::sparing(inputs.iter().map(PathBuf::as_path));
     outputs.add(&args.output, "");
     if let Some(metrics) = &process.metrics {

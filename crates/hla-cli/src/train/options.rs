@@ -7,12 +7,12 @@ use hla_passes::training as graphs;
 use hla_train::config::{Scope as DriverScope, TrainConfig};
 use hla_train::schedule::EarlyStop;
 
-use super::super::model::{Scope, value_name};
 use super::args::{
-    Args, InputNormName, LossName, QuantizerName, RescaleName, SphereName, ThresholdGradientName,
-    ThresholdName, TwnScaleName,
+    InputNormName, LossName, Options, QuantizerName, RescaleName, SphereName,
+    ThresholdGradientName, ThresholdName, TwnScaleName,
 };
 use super::check::Shares;
+use crate::values::{Scope, value_name};
 
 /// Epochs in full precision where there are no weights to begin with.
 const FLOAT_EPOCHS: u32 = 20;
@@ -22,7 +22,7 @@ const LAMBDA: f64 = 0.1;
 const MARGIN: f64 = 1e-3;
 
 /// What the graphs depend on.
-pub fn graphs(args: &Args) -> graphs::TrainingOptions {
+pub fn graphs(args: &Options) -> graphs::TrainingOptions {
     let (method, descent, open) = (&args.method, &args.descent, &args.open);
     let default = graphs::TrainingOptions::default();
     graphs::TrainingOptions {
@@ -91,7 +91,7 @@ pub fn graphs(args: &Args) -> graphs::TrainingOptions {
 }
 
 /// Over what T(t) is taken.
-fn scope(args: &Args) -> Scope {
+fn scope(args: &Options) -> Scope {
     let usual = match args.method.quantizer {
         QuantizerName::Hla => Scope::Global,
         _ => Scope::Layer,
@@ -100,7 +100,7 @@ fn scope(args: &Args) -> Scope {
 }
 
 /// What the driver is told.
-pub fn driver(args: &Args, shares: &Shares) -> TrainConfig {
+pub fn driver(args: &Options, shares: &Shares) -> TrainConfig {
     let (method, descent, open) = (&args.method, &args.descent, &args.open);
     let default = TrainConfig::default();
     let hla = method.quantizer == QuantizerName::Hla;
@@ -155,7 +155,7 @@ pub fn driver(args: &Args, shares: &Shares) -> TrainConfig {
 }
 
 /// What the result is not fit for.
-pub fn caution(args: &Args) -> Option<Diagnostic> {
+pub fn caution(args: &Options) -> Option<Diagnostic> {
     (args.open.input_norm == InputNormName::Patch).then(|| {
         Diagnostic::warning(
             Location::unknown(),
@@ -168,7 +168,7 @@ pub fn caution(args: &Args) -> Option<Diagnostic> {
 
 /// What shapes the graphs, as the user says it: a checkpoint that was made with other options names
 /// them so.
-fn graph_options(args: &Args) -> BTreeMap<String, String> {
+fn graph_options(args: &Options) -> BTreeMap<String, String> {
     let (method, descent, open) = (&args.method, &args.descent, &args.open);
     let mut options = BTreeMap::new();
     let mut say = |name: &str, value: String| options.insert(name.to_owned(), value);
@@ -200,4 +200,118 @@ fn graph_options(args: &Args) -> BTreeMap<String, String> {
     );
     say("rescale", open.rescale.map_or_else(usual, value_name));
     options
+}
+
+/// What a compiled program says of the options that its graphs were built with: all that a user can
+/// no longer choose.
+pub fn of_graphs(args: &Options) -> BTreeMap<String, String> {
+    let mut options = graph_options(args);
+    options.insert("threshold-scope".to_owned(), value_name(scope(args)));
+    let loss_aware = graphs(args).loss_aware;
+    let loss_aware = loss_aware.map_or_else(|| "default".to_owned(), |on| on.to_string());
+    options.insert("loss-aware".to_owned(), loss_aware);
+    options
+}
+
+/// The command line that says these options, as [`of_graphs`] gives them. To be put before what a
+/// user says.
+pub fn command_line(options: &BTreeMap<String, String>) -> Vec<String> {
+    let mut line = Vec::new();
+    for (name, value) in options {
+        match (name.as_str(), value.as_str()) {
+            // Follows from the quantizer and the weight of L_d.
+            ("loss-aware", _) | (_, "default") | ("skip", "auto") => {}
+            ("quantize-all" | "nesterov", "true") => line.push(format!("--{name}")),
+            ("quantize-all" | "nesterov", _) => {}
+            _ => line.push(format!("--{name}={value}")),
+        }
+    }
+    line
+}
+
+/// Refuses options that a program was not compiled with.
+///
+/// # Errors
+/// Each option in which they differ.
+pub fn check_program(args: &Options, program: &BTreeMap<String, String>) -> Result<(), Diagnostic> {
+    let differences: Vec<String> = of_graphs(args)
+        .into_iter()
+        .filter_map(|(name, here)| match program.get(&name) {
+            Some(there) if *there == here => None,
+            Some(there) => Some(format!("{name} ({there}, here {here})")),
+            None => Some(format!("{name} (nothing, here {here})")),
+        })
+        .collect();
+    match differences.is_empty() {
+        true => Ok(()),
+        false => Err(Diagnostic::error(
+            Location::unknown(),
+            format!(
+                "the program was compiled with other options: {}",
+                differences.join(", ")
+            ),
+        )
+        .help("leave them away, or compile the model again with these options")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    #[command(args_override_self = true)]
+    struct Command {
+        #[command(flatten)]
+        options: Options,
+    }
+
+    fn parse(line: &[String]) -> Options {
+        let fixed = ["train", "--data", "d", "-o", "o"].map(str::to_owned);
+        let line = fixed.into_iter().chain(line.iter().cloned());
+        Command::try_parse_from(line).unwrap().options
+    }
+
+    fn words(line: &str) -> Vec<String> {
+        line.split_whitespace().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn a_command_line_comes_back_from_what_it_means() {
+        for line in [
+            "",
+            "--quantizer ste --sphere off --sparsity 0.5",
+            "--quantizer ste --lambda 0.5",
+            "--quantizer twn --twn-scale column --quantize-all",
+            "--batch 256 --momentum 0.8 --nesterov --weight-decay 5e-5 --skip conv1,fc",
+            "--loss mse --batch-norm-momentum 0.2 --epsilon 1e-5 --input-norm patch",
+            "--threshold fixed --rescale alpha --threshold-scope layer --label-smoothing 0.1",
+        ] {
+            let said = parse(&words(line));
+            let meant = of_graphs(&said);
+            let mut again = command_line(&meant);
+            // The weight of L_d is chosen anew for each training.
+            if line.contains("--lambda") {
+                again.extend(words("--lambda 0.1"));
+            }
+            let again = parse(&again);
+            assert_eq!(of_graphs(&again), meant, "{line}");
+            assert_eq!(graphs(&again), graphs(&said), "{line}");
+            assert!(check_program(&again, &meant).is_ok());
+        }
+    }
+
+    #[test]
+    fn another_option_than_the_programs_is_refused() {
+        let meant = of_graphs(&parse(&words("--momentum 0.8")));
+        let mut line = command_line(&meant);
+        line.extend(words("--momentum 0.7 --lr 0.5"));
+        let error = check_program(&parse(&line), &meant).unwrap_err();
+        assert!(
+            error.message.contains("momentum (0.8, here 0.7)"),
+            "{error}"
+        );
+    }
 }

@@ -8,7 +8,7 @@ use hla_train::metrics::{EpochRecord, Stage};
 use hla_train::observer::StepEvent;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::super::report::visible;
+use crate::report::{say, visible};
 
 /// Shows what happens.
 pub struct Progress {
@@ -124,7 +124,7 @@ impl Progress {
             return;
         }
         match self.bar.is_hidden() {
-            true => crate::cli::report::say(&visible(line)),
+            true => say(&visible(line)),
             false => self.bar.println(visible(line)),
         }
     }

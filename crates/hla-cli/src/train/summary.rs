@@ -5,13 +5,12 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
-use hla_passes::training::TrainingGraphs;
 use hla_train::metrics::{Evaluation, History, LayerRecord, Stage};
-use hla_train::trainer;
+use hla_train::{Blueprint, trainer};
 use serde::Serialize;
 
-use super::super::timing::peak_memory;
 use super::progress::duration;
+use crate::timing::peak_memory;
 
 /// What `--json` prints.
 #[derive(Serialize)]
@@ -64,7 +63,7 @@ impl Summary {
     pub fn new(
         done: &trainer::Summary,
         history: &History,
-        graphs: &TrainingGraphs,
+        blueprint: &Blueprint,
         quantizer: String,
         output: &Path,
         times: Vec<(Stage, f64)>,
@@ -76,7 +75,7 @@ impl Summary {
             accuracy: e.accuracy(),
         };
         let shape = |name: &str| {
-            let spec = graphs.state.iter().find(|s| s.name == name);
+            let spec = blueprint.state.iter().find(|s| s.name == name);
             spec.map(|s| s.ty.shape.clone()).unwrap_or_default()
         };
         let layer = |l: &LayerRecord| Layer {

@@ -16,7 +16,7 @@ pub type Error = Box<dyn std::error::Error>;
 /// The family that figures are written in: SVG viewers take a font of their own under this name,
 /// PNG files are drawn with the font that comes with hlac.
 const FAMILY: &str = "sans-serif";
-static FONT: &[u8] = include_bytes!("../../../../fonts/DejaVuSans-subset.ttf");
+static FONT: &[u8] = include_bytes!("../../../fonts/DejaVuSans-subset.ttf");
 
 /// Pixels of a PNG file for one point.
 const RESOLUTION: u32 = 2;
