@@ -117,6 +117,25 @@ fn state_is_sent_once_and_stays() {
 }
 
 #[test]
+fn a_step_again_sends_and_fetches_nothing() {
+    let mut b = bench();
+    let mut state = state(1.0);
+    assert!(b.step.again(&mut state).is_err());
+    assert_eq!(b.step(&mut state, 2.0), Ok(64.0 * 7.0));
+    b.events();
+    // w grows by 3·2 each time.
+    b.step.again(&mut state).unwrap();
+    b.step.again(&mut state).unwrap();
+    assert_eq!(b.events(), ["replay 0", "replay 0"]);
+    assert_eq!(b.total(&mut state), 64.0 * 19.0);
+    b.step.pull(&mut state, "w").unwrap();
+    assert_eq!(state.get("w"), Some(all(19.0)));
+    state.set("w", &all(0.0)).unwrap();
+    let error = b.step.again(&mut state).unwrap_err();
+    assert!(error.message.contains("'w' was changed"), "{error}");
+}
+
+#[test]
 fn what_the_host_changes_is_sent() {
     let mut b = bench();
     let mut state = state(1.0);

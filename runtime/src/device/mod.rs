@@ -8,6 +8,9 @@ mod memory;
 mod session;
 mod step;
 
+#[cfg(feature = "cuda")]
+pub mod cuda;
+
 use hla_ir::Diagnostic;
 
 use crate::plan::{Access, Kernel};
@@ -70,6 +73,11 @@ pub struct BoundArg {
 pub trait Device {
     /// What a person calls it: `NVIDIA H100 80GB HBM3 (sm_90)`.
     fn name(&self) -> String;
+
+    /// The most bytes that were allocated at one time, if it counts them.
+    fn peak_bytes(&self) -> Option<u64> {
+        None
+    }
 
     /// Memory that begins at a multiple of [`ALIGNMENT`](crate::plan::ALIGNMENT); its contents are
     /// undefined. It lives until it is freed.

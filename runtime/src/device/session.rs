@@ -79,6 +79,11 @@ impl DeviceSession {
         self.shared.borrow().device.name()
     }
 
+    /// The most bytes of the device that were in use at one time, if it counts them.
+    pub fn peak_bytes(&self) -> Option<u64> {
+        self.shared.borrow().device.peak_bytes()
+    }
+
     /// A function, ready to run.
     ///
     /// # Errors
@@ -158,6 +163,12 @@ impl Shared {
             ))
             .help("pull it into that state first")),
         }
+    }
+
+    /// Whether the newest value of a tensor of this state is here.
+    pub fn has_newest(&self, state: &State, name: &str) -> bool {
+        let resident = self.memory.state.get(name).map(|r| r.revision);
+        resident.is_some_and(|revision| revision != 0 && state.revision(name) == Some(revision))
     }
 
     /// Sends a tensor of state, unless it is here already.

@@ -50,6 +50,43 @@ impl DeviceStep {
         }
     }
 
+    /// Steps once more on what is on the device: nothing is sent, no output is fetched, and it may
+    /// still run when this returns. For who wants to know how long the device alone takes.
+    ///
+    /// # Errors
+    /// A state whose newest values are not all on the device; what the device says.
+    pub fn again(&mut self, state: &mut State) -> Result<(), Diagnostic> {
+        let binding = self.binding.as_ref().map_err(Diagnostic::clone)?;
+        let mut shared = self.shared.borrow_mut();
+        check_idle(&shared)?;
+        for source in &binding.sources {
+            if let Source::State(name) = source
+                && !shared.has_newest(state, name)
+            {
+                return Err(refuse(format!("'{name}' was changed since the last step")));
+            }
+        }
+        self.replay(&mut shared, binding, state)
+    }
+
+    /// Runs the recording, and says what it changes.
+    fn replay(
+        &self,
+        shared: &mut Shared,
+        binding: &Binding,
+        state: &mut State,
+    ) -> Result<(), Diagnostic> {
+        shared.attempt(|device| device.replay(self.recording))?;
+        for target in &binding.targets {
+            if let Target::Update(at) = target
+                && let Source::State(name) = &binding.sources[*at]
+            {
+                shared.changed(state, name);
+            }
+        }
+        Ok(())
+    }
+
     /// Fetches an output.
     fn fetch(&self, shared: &mut Shared, output: usize) -> Result<Tensor, Diagnostic> {
         let ty = &self.signature.outputs[output].ty;
@@ -109,14 +146,7 @@ impl StepProgram for DeviceStep {
                 shared.attempt(|device| device.upload(address, &tensor.to_bytes()))?;
             }
         }
-        shared.attempt(|device| device.replay(self.recording))?;
-        for target in &binding.targets {
-            if let Target::Update(at) = target
-                && let Source::State(name) = &binding.sources[*at]
-            {
-                shared.changed(state, name);
-            }
-        }
+        self.replay(&mut shared, binding, state)?;
         shared.running = true;
         self.begun = true;
         Ok(Begun::Running)
