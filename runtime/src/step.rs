@@ -56,7 +56,7 @@ pub trait StepProgram {
         }
     }
 
-    /// Brings a tensor that this program changed in memory of its own [back](crate::state) into the
+    /// Brings a tensor that this program changed in memory of its own [back](crate::state::away) into the
     /// state; does nothing where the state has its newest value. A program that works in the state's
     /// memory has nothing to bring.
     fn pull(&mut self, _state: &mut State, _name: &str) -> Result<(), Diagnostic> {
