@@ -131,6 +131,7 @@ impl Decoder<'_> {
         }
         let ty = self.ty(opcode)?;
         let alu = match (ty.kind, ty.bits) {
+            (Kind::F, 32) if ty.pair => self.singles(opcode, operands, ty)?,
             (Kind::F, 32) => self.single(opcode, operands, ty)?,
             (Kind::F, 64) => self.double(opcode, operands, ty)?,
             (Kind::U | Kind::S | Kind::B, _) if !ty.pair => self.integer(opcode, operands, ty)?,

@@ -28,6 +28,9 @@ impl Decoder<'_> {
             ),
             one => (self.predicate_target(one)?, None),
         };
+        if ty.pair {
+            return self.setp_pair(opcode, rest, ty, yes, no);
+        }
         let simple = no.is_none() && rest.len() == 2;
         let result = if simple { yes } else { self.fresh_predicate()? };
         if !self.comparison(opcode, rest, ty, result)? {
@@ -56,6 +59,32 @@ impl Decoder<'_> {
             }));
         }
         self.alu(binary(yes, [result, held], combine));
+        Ok(true)
+    }
+
+    /// Two comparisons of 16 bits: that of the lower halves into the first predicate.
+    fn setp_pair(
+        &mut self,
+        opcode: &[&str],
+        rest: &[Operand],
+        ty: Type,
+        low: u16,
+        high: Option<u16>,
+    ) -> Result<bool, Fault> {
+        let ([a, b], Some(high)) = (rest, high) else {
+            return Ok(false);
+        };
+        let each = Type { pair: false, ..ty };
+        let words = [self.source(a, ty)?, self.source(b, ty)?];
+        for (shift, target) in [(0, low), (16, high)] {
+            let halves = [self.fresh32()?, self.fresh32()?];
+            for (half, word) in halves.into_iter().zip(words) {
+                self.alu(unary(half, word, move |x: u32| x >> shift & 0xffff));
+            }
+            if !self.compare_slots(opcode, halves, each, target)? {
+                return Ok(false);
+            }
+        }
         Ok(true)
     }
 
@@ -95,13 +124,23 @@ impl Decoder<'_> {
         ty: Type,
         d: u16,
     ) -> Result<bool, Fault> {
-        let Some(&relation) = opcode[1..].iter().find(|part| RELATIONS.contains(part)) else {
-            return Ok(false);
-        };
         if rest.len() < 2 || ty.pair {
             return Ok(false);
         }
         let s = self.sources::<2>(&rest[..2], ty)?;
+        self.compare_slots(opcode, s, ty, d)
+    }
+
+    fn compare_slots(
+        &mut self,
+        opcode: &[&str],
+        s: [u16; 2],
+        ty: Type,
+        d: u16,
+    ) -> Result<bool, Fault> {
+        let Some(&relation) = opcode[1..].iter().find(|part| RELATIONS.contains(part)) else {
+            return Ok(false);
+        };
         let ftz = opcode.contains(&"ftz");
         let alu = match (ty.kind, ty.bits) {
             (Kind::F, 32) if ftz => floats(relation, d, s, crate::float::flush),

@@ -7,6 +7,51 @@ use crate::read::{Operand, Type};
 use crate::regs::{Alu, binary, ternary, unary};
 
 impl Decoder<'_> {
+    /// Two singles in a register of 64 bits, the first in its lower half.
+    pub(super) fn singles(
+        &mut self,
+        opcode: &[&str],
+        operands: &[Operand],
+        ty: Type,
+    ) -> Result<Option<Alu>, Fault> {
+        let plain = opcode[1..]
+            .iter()
+            .all(|part| matches!(*part, "rn" | "ftz" | "f32x2"));
+        if !plain {
+            return Ok(None);
+        }
+        let ftz = opcode.contains(&"ftz");
+        let value = move |bits: u64, i: u32| {
+            let x = f32::from_bits((bits >> (32 * i)) as u32);
+            if ftz { flush(x) } else { x }
+        };
+        let both = move |f: &dyn Fn(u32) -> f32| {
+            let word = |i| {
+                let x = f(i);
+                u64::from((if ftz { flush(x) } else { x }).to_bits())
+            };
+            word(0) | word(1) << 32
+        };
+        let d = self.target(operands, ty)?;
+        let rest = &operands[1..];
+        if opcode[0] == "fma" {
+            let s = self.sources::<3>(rest, ty)?;
+            return Ok(Some(ternary(d, s, move |a: u64, b: u64, c: u64| {
+                both(&|i| fma32(value(a, i), value(b, i), value(c, i)))
+            })));
+        }
+        let f: fn(f32, f32) -> f32 = match opcode[0] {
+            "add" => |a, b| canonical(a + b),
+            "sub" => |a, b| canonical(a - b),
+            "mul" => |a, b| canonical(a * b),
+            _ => return Ok(None),
+        };
+        let s = self.sources::<2>(rest, ty)?;
+        Ok(Some(binary(d, s, move |a: u64, b: u64| {
+            both(&|i| f(value(a, i), value(b, i)))
+        })))
+    }
+
     pub(super) fn single(
         &mut self,
         opcode: &[&str],
@@ -23,6 +68,11 @@ impl Decoder<'_> {
         let d = self.target(operands, ty)?;
         let rest = &operands[1..];
         let inner: Alu = match opcode[0] {
+            "min" | "max" if rest.len() == 3 => {
+                let s = self.sources::<3>(rest, ty)?;
+                let f = if opcode[0] == "min" { min32 } else { max32 };
+                ternary(d, s, move |a: f32, b: f32, c: f32| f(f(a, b, nan), c, nan))
+            }
             "add" | "sub" | "mul" | "div" | "min" | "max" | "copysign" => {
                 let s = self.sources::<2>(rest, ty)?;
                 match opcode[0] {

@@ -94,6 +94,7 @@ impl Decoder<'_> {
             "nc",
             "v2",
             "v4",
+            "v8",
             "unified",
         ];
         let ty = self.ty(opcode)?;
@@ -128,7 +129,7 @@ impl Decoder<'_> {
         }
         let bytes = ty.bytes();
         let total = bytes * registers.len() as u64;
-        if !matches!(total, 1 | 2 | 4 | 8 | 16) {
+        if !matches!(total, 1 | 2 | 4 | 8 | 16 | 32) {
             return self.fail(format!("an access of {total} bytes"));
         }
         self.grain(space, total);

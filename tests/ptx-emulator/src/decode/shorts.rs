@@ -71,11 +71,18 @@ impl Decoder<'_> {
             return Ok(false);
         };
         let has = |part| opcode.contains(&part);
-        if has("ftz") || has("xorsign") {
+        if has("xorsign") {
             return Ok(false);
         }
         let (pair, nan, sat, relu) = (ty.pair, has("NaN"), has("sat"), has("relu"));
-        let wide = move |bits: u16| f64::from(short.widen(bits));
+        // Below the smallest normal number, where they count as zero.
+        let least = match (has("ftz"), short) {
+            (false, _) => 0.0,
+            (true, Short::Half) => f64::from(half_to_f32(0x0400)),
+            (true, Short::Brain) => f64::from(f32::MIN_POSITIVE),
+        };
+        let keep = move |x: f64| if x.abs() < least { 0f64.copysign(x) } else { x };
+        let wide = move |bits: u16| keep(f64::from(short.widen(bits)));
         let finish = move |x: f64| {
             let x = if sat {
                 if x > 0.0 { x.min(1.0) } else { 0.0 }
@@ -83,7 +90,7 @@ impl Decoder<'_> {
                 x
             };
             let x = if relu && x < 0.0 { 0.0 } else { x };
-            short.narrow(x)
+            short.narrow(keep(x))
         };
         let d = self.target(operands, ty)?;
         let rest = &operands[1..];

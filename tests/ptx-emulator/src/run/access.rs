@@ -6,8 +6,8 @@ use crate::code::{Access, Address, Where};
 use crate::decode::{LOCAL_WINDOW, SHARED_WINDOW};
 use crate::fault::Fault;
 
-/// Bytes of an access; the longest has 16.
-pub(super) type Bytes = [u8; 16];
+/// Bytes of an access; the longest has 32.
+pub(super) type Bytes = [u8; 32];
 
 impl Machine<'_> {
     #[inline]

@@ -386,3 +386,44 @@ fn doubles() {
                 sqrt.rn.f64 %d1, %d1; cvt.rn.f32.f64 %r9, %d1;";
     assert_eq!(map_f32(body, &[&[3.0, 0.75]]), [10f64.sqrt() as f32, 1.25]);
 }
+
+#[test]
+fn pairs_of_singles_and_wide_vectors() {
+    let body = "mov.b64 %d0, {%r0, %r1}; mov.b64 %d1, {%r1, %r1}; fma.rn.f32x2 %d2, %d0, %d1, %d0; \
+                add.rn.f32x2 %d2, %d2, %d1; mov.b64 {%r2, %r3}, %d2; sub.rn.f32 %r9, %r2, %r3;";
+    // (2·3 + 2 + 3) − (3·3 + 3 + 3).
+    assert_eq!(map_f32(body, &[&[2.0], &[3.0]]), [-4.0]);
+    assert_eq!(
+        map_f32(
+            "max.f32 %r9, %r0, %r1, 0f40400000;",
+            &[&[1.0, 5.0], &[2.0, 4.0]]
+        ),
+        [3.0, 5.0]
+    );
+    let body = "setp.lt.f16x2 %p0|%p1, %r0, %r1; selp.u32 %r9, 1, 0, %p0; selp.u32 %r2, 2, 0, %p1; \
+                or.b32 %r9, %r9, %r2;";
+    assert_eq!(
+        map(body, &[&[0x3c00_4000, 0x4000_3c00], &[0x4000_3c00; 2]]),
+        [2, 0]
+    );
+    let v8 = "ld.global.v8.b32 {%r0, %r1, %r2, %r3, %r4, %r5, %r6, %r7}, [%a0];\n  \
+              st.global.v4.b32 [%a0], {%r7, %r6, %r5, %r4};\n  st.global.v4.b32 [%a0+16], {%r3, %r2, %r1, %r0};";
+    let ptx = crate::common::module(1, "", v8);
+    let mut buffers = [crate::common::bytes(&[0, 1, 2, 3, 4, 5, 6, 7])];
+    crate::common::run(&ptx, 1, &mut buffers).expect("it runs");
+    assert_eq!(crate::common::words(&buffers[0]), [7, 6, 5, 4, 3, 2, 1, 0]);
+}
+
+#[test]
+fn subnormal_shorts_can_be_flushed() {
+    let add = |suffix: &str, a: u32, b: u32| {
+        let body = format!(
+            "cvt.u16.u32 %h0, %r0; cvt.u16.u32 %h1, %r1; add{suffix} %h2, %h0, %h1; cvt.u32.u16 %r9, %h2;"
+        );
+        map(&body, &[&[a], &[b]])[0]
+    };
+    assert_eq!(add(".f16", 1, 2), 3);
+    assert_eq!(add(".ftz.f16", 1, 2), 0);
+    assert_eq!(add(".ftz.f16", 0x0400, 0x3c00), 0x3c00);
+    assert_eq!(add(".rn.bf16", 1, 2), 3);
+}
