@@ -6,4 +6,5 @@ mod lanes;
 mod matrix;
 mod pipelined;
 mod rounding;
+mod schedules;
 mod whole;
