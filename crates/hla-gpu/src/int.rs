@@ -85,6 +85,14 @@ impl Ints {
         }
     }
 
+    pub(crate) fn sub(self, t: &mut Text, a: &Int, b: &Int) -> Int {
+        match (a, b) {
+            (Int::Known(a), Int::Known(b)) => Int::Known(a - b),
+            (a, Int::Known(0)) => a.clone(),
+            _ => self.op(t, "arith.subi", a, b),
+        }
+    }
+
     pub(crate) fn mul(self, t: &mut Text, a: &Int, by: i64) -> Int {
         match (a, by) {
             (_, 0) => Int::Known(0),
@@ -115,6 +123,14 @@ impl Ints {
         }
     }
 
+    /// The larger of two.
+    pub(crate) fn max(self, t: &mut Text, a: &Int, b: &Int) -> Int {
+        match (a, b) {
+            (Int::Known(a), Int::Known(b)) => Int::Known(*a.max(b)),
+            _ => self.op(t, "arith.maxsi", a, b),
+        }
+    }
+
     /// A comparison: `slt`, `eq`, …
     pub(crate) fn compare(self, t: &mut Text, how: &str, a: &Int, b: &Int) -> String {
         let (a, b) = (self.name(t, a), self.name(t, b));
@@ -128,5 +144,41 @@ impl Ints {
             "arith.select {condition}, {yes}, {no} : {}",
             self.ty
         )))
+    }
+}
+
+/// `scf.for` over `start..end` in steps, handing values on from each to the next.
+pub(crate) fn fold(
+    t: &mut Text,
+    ints: Ints,
+    (start, end, step): (Int, Int, usize),
+    (init, types): (&[String], &[impl AsRef<str>]),
+    body: impl FnOnce(&mut Text, &Int, &[String]) -> Vec<String>,
+) -> Vec<String> {
+    let [start, end, step] =
+        [start, end, Int::Known(step as i64)].map(|bound| ints.name(t, &bound));
+    let result = t.fresh();
+    let index = t.fresh();
+    let carried: Vec<String> = init.iter().map(|_| t.fresh()).collect();
+    let types: Vec<&str> = types.iter().map(AsRef::as_ref).collect();
+    let types = types.join(", ");
+    let inits: Vec<String> = (carried.iter().zip(init))
+        .map(|(name, init)| format!("{name} = {init}"))
+        .collect();
+    let many = match init.len() {
+        1 => String::new(),
+        n => format!(":{n}"),
+    };
+    t.open(format_args!(
+        "{result}{many} = scf.for {index} = {start} to {end} step {step} iter_args({}) -> ({types}) : {} {{",
+        inits.join(", "),
+        ints.ty()
+    ));
+    let next = body(t, &Int::Value(index), &carried);
+    t.line(format_args!("scf.yield {} : {types}", next.join(", ")));
+    t.close("}");
+    match init.len() {
+        1 => vec![result],
+        n => (0..n).map(|i| format!("{result}#{i}")).collect(),
     }
 }

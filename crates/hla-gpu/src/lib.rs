@@ -35,8 +35,11 @@ pub mod lower;
 pub mod map;
 mod movement;
 pub mod options;
+mod pointwise;
 mod reduce;
+mod scatter;
 pub mod text;
+mod window;
 
 pub use body::{Body, BodyOp, BodyValue};
 pub use hla_partition::{Domain, Group, Kind};

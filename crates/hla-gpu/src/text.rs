@@ -114,3 +114,12 @@ pub fn vector(lanes: usize, scalar: &str) -> String {
         n => format!("vector<{n}x{scalar}>"),
     }
 }
+
+/// A constant in lanes: `splat(t, 4, "0.0", "f32")`.
+pub fn splat(text: &mut Text, lanes: usize, value: &str, scalar: &str) -> String {
+    text.constant(match (lanes, scalar) {
+        (1, "i1") => value.to_owned(),
+        (1, _) => format!("{value} : {scalar}"),
+        _ => format!("dense<{value}> : {}", vector(lanes, scalar)),
+    })
+}

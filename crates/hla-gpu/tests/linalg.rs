@@ -18,12 +18,7 @@ const RANDOM: u64 = 60;
 
 /// Ops that have no kernel yet; cases with one of them are not run.
 const WITHOUT_KERNEL: &[Op] = &[
-    Op::AvgPool2d,
-    Op::MaxPool2d,
-    Op::AvgPool2dGrad,
-    Op::MaxPool2dGrad,
     Op::Threshold,
-    Op::ScatterAdd,
     Op::DynamicQuantize,
     Op::Ternarize,
     Op::Pack,

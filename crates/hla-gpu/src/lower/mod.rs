@@ -205,6 +205,9 @@ impl<'a> Lowering<'a> {
             | Op::Tile
             | Op::Reverse
             | Op::Gather => crate::movement::lower(self, node),
+            Op::AvgPool2d | Op::MaxPool2d => crate::window::lower(self, node),
+            Op::AvgPool2dGrad | Op::MaxPool2dGrad => crate::window::lower_gradient(self, node),
+            Op::ScatterAdd => crate::scatter::lower(self, node),
             op if op.def().elementwise => crate::map::lower(self, &[id], &[id]),
             _ => Err(self.unsupported(node)),
         }

@@ -3,7 +3,7 @@
 use super::pass::Pass;
 use crate::Text;
 use crate::function::{Shared, shared_ty};
-use crate::int::{Int, Ints};
+use crate::int::{Int, Ints, fold};
 use crate::text::stored;
 
 /// Which threads of a block have states of the same results: thread t and t ± `stride`, a multiple
@@ -130,42 +130,6 @@ impl Team {
             let next = read(t, group);
             pass.combine(t, 1, states, &next)
         })
-    }
-}
-
-/// `scf.for` over `start..end` in steps, handing values on from each to the next.
-pub(super) fn fold(
-    t: &mut Text,
-    ints: Ints,
-    (start, end, step): (Int, Int, usize),
-    (init, types): (&[String], &[impl AsRef<str>]),
-    body: impl FnOnce(&mut Text, &Int, &[String]) -> Vec<String>,
-) -> Vec<String> {
-    let [start, end, step] =
-        [start, end, Int::Known(step as i64)].map(|bound| ints.name(t, &bound));
-    let result = t.fresh();
-    let index = t.fresh();
-    let carried: Vec<String> = init.iter().map(|_| t.fresh()).collect();
-    let types: Vec<&str> = types.iter().map(AsRef::as_ref).collect();
-    let types = types.join(", ");
-    let inits: Vec<String> = (carried.iter().zip(init))
-        .map(|(name, init)| format!("{name} = {init}"))
-        .collect();
-    let many = match init.len() {
-        1 => String::new(),
-        n => format!(":{n}"),
-    };
-    t.open(format_args!(
-        "{result}{many} = scf.for {index} = {start} to {end} step {step} iter_args({}) -> ({types}) : {} {{",
-        inits.join(", "),
-        ints.ty()
-    ));
-    let next = body(t, &Int::Value(index), &carried);
-    t.line(format_args!("scf.yield {} : {types}", next.join(", ")));
-    t.close("}");
-    match init.len() {
-        1 => vec![result],
-        n => (0..n).map(|i| format!("{result}#{i}")).collect(),
     }
 }
 

@@ -1,11 +1,11 @@
 //! Reductions of an axis within which something lies.
 
-use super::across::{Team, fold};
+use super::across::Team;
 use super::pass::Pass;
 use super::plan::Columns;
 use crate::Text;
 use crate::function;
-use crate::int::Int;
+use crate::int::{Int, fold};
 use crate::text::{stored, vector};
 
 /// The kernel, its grid and its block.

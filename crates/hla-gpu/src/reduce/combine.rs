@@ -32,7 +32,7 @@ pub enum Combine {
 }
 
 /// What a value is combined in: floats as f32, integers as i32 or i64.
-pub(super) fn wide(dtype: DType) -> DType {
+pub(crate) fn wide(dtype: DType) -> DType {
     match dtype {
         d if d.is_float() => DType::F32,
         DType::I64 | DType::Index => DType::I64,
@@ -42,7 +42,7 @@ pub(super) fn wide(dtype: DType) -> DType {
 
 impl Combine {
     /// The field's name of it.
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Combine::Sum => "sum",
             Combine::Product => "product",
@@ -61,7 +61,7 @@ impl Combine {
     }
 
     /// Element types of the state of a reduction of elements of a type.
-    pub(super) fn accumulators(self, dtype: DType) -> Vec<DType> {
+    pub(crate) fn accumulators(self, dtype: DType) -> Vec<DType> {
         match self {
             Combine::ArgMax { .. } => vec![wide(dtype), DType::I32],
             _ => vec![wide(dtype)],
@@ -69,7 +69,7 @@ impl Combine {
     }
 
     /// The state before the first element, as MLIR's attributes; `empty` if there is none.
-    pub(super) fn start(self, dtype: DType, empty: bool) -> Vec<String> {
+    pub(crate) fn start(self, dtype: DType, empty: bool) -> Vec<String> {
         const NAN: &str = "0x7FC00000";
         const LEAST: &str = "0xFF800000";
         const GREATEST: &str = "0x7F800000";
@@ -102,7 +102,7 @@ impl Combine {
     }
 
     /// Two states become one; `dtype` is the elements' type.
-    pub(super) fn combine(
+    pub(crate) fn combine(
         self,
         t: &mut Text,
         dtype: DType,
@@ -217,8 +217,7 @@ impl Ops<'_> {
         if self.dtype != DType::F32 {
             return self.two("arith.cmpi sgt,", a, b);
         }
-        // A NaN is larger than any number: greater or unordered, and `b` no NaN. Where it is ignored:
-        // greater or unordered, and `a` no NaN.
+        // Greater or unordered, and the one that would be the smaller for being a NaN is none.
         let greater = self.two("arith.cmpf ugt,", a, b);
         let number = if ignore_nan { a } else { b };
         let is_number = self.two("arith.cmpf ord,", number, number);
@@ -226,8 +225,14 @@ impl Ops<'_> {
     }
 }
 
+/// Whether a float is larger than another; a NaN is larger than any number. Both are f32.
+pub(crate) fn is_larger(t: &mut Text, lanes: usize, a: &str, b: &str) -> String {
+    let dtype = DType::F32;
+    Ops { t, lanes, dtype }.larger(a, b, false)
+}
+
 /// A value as it is stored, in the type that it is combined in.
-pub(super) fn widened(t: &mut Text, dtype: DType, lanes: usize, value: &str) -> String {
+pub(crate) fn widened(t: &mut Text, dtype: DType, lanes: usize, value: &str) -> String {
     let op = match dtype {
         DType::F16 | DType::BF16 => "arith.extf",
         DType::I1 => "arith.extui",
@@ -242,7 +247,7 @@ pub(super) fn widened(t: &mut Text, dtype: DType, lanes: usize, value: &str) -> 
 }
 
 /// What was combined as `from`, as it is stored as `to`.
-pub(super) fn narrowed(t: &mut Text, from: DType, to: DType, lanes: usize, value: &str) -> String {
+pub(crate) fn narrowed(t: &mut Text, from: DType, to: DType, lanes: usize, value: &str) -> String {
     let op = match () {
         () if stored(from) == stored(to) => return value.to_owned(),
         () if to.is_float() => "arith.truncf",

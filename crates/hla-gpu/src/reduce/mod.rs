@@ -30,7 +30,7 @@ use hla_partition::Domain;
 use crate::lower::chain::{Chain, Strided};
 use crate::lower::{Lowering, Place};
 use crate::{Body, BodyValue};
-pub(crate) use combine::Combine;
+pub(crate) use combine::{Combine, is_larger, narrowed, wide, widened};
 use pass::Pass;
 use plan::{Extents, Schedule};
 

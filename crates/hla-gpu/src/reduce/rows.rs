@@ -1,12 +1,12 @@
 //! Reductions of the innermost axis.
 
-use super::across::{Team, fold};
+use super::across::Team;
 use super::columns::unpacked;
 use super::pass::Pass;
 use super::plan::Rows;
 use crate::Text;
 use crate::function;
-use crate::int::{Int, Ints};
+use crate::int::{Int, Ints, fold};
 use crate::text::{stored, vector};
 
 /// The kernel, its grid and its block.
