@@ -437,6 +437,7 @@ fn a_thousand_commands_take_milliseconds() {
         name: "f".to_owned(),
         signature: Default::default(),
         arena_bytes: 100 * 1024,
+        macs: 0,
         commands,
     }];
     let begun = Instant::now();

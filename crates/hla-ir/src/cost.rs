@@ -109,6 +109,27 @@ pub fn multiplications(function: &Function, node: &Node) -> u64 {
     .multiplications()
 }
 
+/// Products of an input and a weight, or of their gradients, that the contractions of a function sum
+/// up. Those of ternary contractions, which add, are none.
+pub fn contraction_products(function: &Function) -> u64 {
+    let contractions = function.nodes.iter().filter(|node| {
+        matches!(
+            node.op,
+            Op::Conv2d
+                | Op::DepthwiseConv2d
+                | Op::TransposeConv2d
+                | Op::MatMul
+                | Op::Conv2dInputGrad
+                | Op::DepthwiseConv2dInputGrad
+                | Op::Conv2dWeightGrad
+                | Op::DepthwiseConv2dWeightGrad
+        )
+    });
+    contractions
+        .map(|node| multiplications(function, node))
+        .fold(0, u64::saturating_add)
+}
+
 /// Multiplications of a whole function, constants' own computation included.
 pub fn total_multiplications(function: &Function) -> u64 {
     function

@@ -105,6 +105,9 @@ pub struct PlanFunction {
     pub signature: Signature,
     /// Bytes of the arena, without [`SLACK`].
     pub arena_bytes: u64,
+    /// Products that its contractions sum up, or 0 if whoever compiled it did not count. For people.
+    #[serde(default)]
+    pub macs: u64,
     /// What is done, in order.
     pub commands: Vec<Command>,
 }

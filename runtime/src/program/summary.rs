@@ -52,6 +52,8 @@ pub struct FunctionSummary {
     pub fills: usize,
     /// Bytes of its arena.
     pub arena_bytes: u64,
+    /// Products that its contractions sum up, or 0 if nobody counted.
+    pub macs: u64,
 }
 
 /// A kernel in numbers.
@@ -126,6 +128,7 @@ fn summary_of(function: &PlanFunction) -> FunctionSummary {
         copies: count(|c| matches!(c, Command::Copy { .. })),
         fills: count(|c| matches!(c, Command::Fill { .. })),
         arena_bytes: function.arena_bytes,
+        macs: function.macs,
     }
 }
 
@@ -149,13 +152,17 @@ impl fmt::Display for Summary {
             writeln!(f, "\nfunction {}{}", function.name, function.signature)?;
             writeln!(
                 f,
-                "  {} parameters, {} of them updated; {} launches, {} copies, {} fills; {} of scratch memory",
+                "  {} parameters, {} of them updated; {} launches, {} copies, {} fills; {} of scratch memory{}",
                 function.parameters,
                 function.updates,
                 function.launches,
                 function.copies,
                 function.fills,
-                Bytes(function.arena_bytes)
+                Bytes(function.arena_bytes),
+                match function.macs {
+                    0 => String::new(),
+                    macs => format!("; {:.3} million products", macs as f64 / 1e6),
+                }
             )?;
         }
         writeln!(

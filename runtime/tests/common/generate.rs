@@ -100,6 +100,7 @@ fn function(
         name,
         signature,
         arena_bytes: arena,
+        macs: arena / 3,
         commands: list,
     }
 }

@@ -132,6 +132,7 @@ pub fn program() -> DeviceProgram {
             name: "step".to_owned(),
             signature,
             arena_bytes: 512,
+            macs: 0,
             commands,
         }],
         driver: None,

@@ -29,6 +29,8 @@ pub(super) struct Body {
     pub updates: Vec<Option<usize>>,
     pub temps: Vec<Buffer>,
     pub steps: Vec<Step>,
+    /// As [`PlanFunction::macs`].
+    pub macs: u64,
 }
 
 impl Program {
@@ -75,6 +77,7 @@ impl Program {
             signature,
             // What follows the last buffer is SLACK, which every place has.
             arena_bytes: arena,
+            macs: body.macs,
             commands,
         });
     }

@@ -21,6 +21,7 @@ pub use place::{Arg, Place, Slot};
 
 use std::collections::HashMap;
 
+use hla_ir::cost::contraction_products;
 use hla_ir::decompose::decompose;
 use hla_ir::{Diagnostic, Function, Node, NodeId, Op, Tensor, TensorType, ValueId};
 use hla_partition::{self as partition, Group, Kind};
@@ -150,6 +151,7 @@ fn lower_function(
         updates: cx.updates,
         temps: cx.temps,
         steps: cx.steps,
+        macs: contraction_products(function),
     };
     program.add(function.name.clone(), signature, body);
     Ok(())

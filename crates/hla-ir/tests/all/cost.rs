@@ -1,6 +1,6 @@
 //! Multiplications, counted by hand.
 
-use hla_ir::cost::{multiplications, total_multiplications};
+use hla_ir::cost::{contraction_products, multiplications, total_multiplications};
 use hla_ir::{Attrs, DType, Function, Location, Op, Tensor, TensorType};
 
 use crate::common::{function, none};
@@ -127,6 +127,18 @@ fn gradients_count_as_many_products_as_their_convolution() {
     assert_eq!(of(Op::DepthwiseConv2dInputGrad, &operands, input), 40 * 9);
     let operands = ["1x4x4x5xf32", "1x2x2x10xf32"];
     assert_eq!(of(Op::DepthwiseConv2dWeightGrad, &operands, kernel), 40 * 9);
+}
+
+#[test]
+fn contractions_are_counted_apart() {
+    let (mut f, operands) = function(&["1x4x4x5xf32", "4x3x3x5xf32", "4xf32"]);
+    let y = f
+        .push(Op::Conv2d, &operands, window(), Location::unknown())
+        .unwrap();
+    f.push(Op::Exp, &[y], none(), Location::unknown()).unwrap();
+    assert_eq!(total_multiplications(&f), 16 * 45 + 16);
+    assert_eq!(contraction_products(&f), 16 * 45);
+    assert_eq!(contraction_products(&ternary(0.5, None)), 0);
 }
 
 #[test]

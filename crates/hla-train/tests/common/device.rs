@@ -147,6 +147,7 @@ fn plan(i: usize, name: String, signature: &Signature) -> PlanFunction {
         name,
         signature: signature.clone(),
         arena_bytes: 0,
+        macs: 0,
         commands: vec![Command::Launch {
             kernel: i as u32,
             grid: [1; 3],
