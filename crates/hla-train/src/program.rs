@@ -143,13 +143,7 @@ impl Program {
         feed: &Feed<'_>,
         pool: Option<&ThreadPool>,
     ) -> Result<State, Diagnostic> {
-        let mut scratch = State::new();
-        for name in &self.reads {
-            state.check_here(name)?;
-            if let Some(tensor) = state.get(name) {
-                scratch.set(name, &tensor)?;
-            }
-        }
+        let mut scratch = state.part(self.reads.iter().map(|name| &**name))?;
         self.step(&mut scratch, feed, pool)?;
         self.pull(&mut scratch)?;
         Ok(scratch)

@@ -98,6 +98,20 @@ fn the_state_stays_on_the_device_while_an_epoch_runs() {
         let there = ["upload 384", "upload 64", "upload 4"];
         assert_eq!(between, [back, there].concat());
     }
+    // Evaluation takes the state from there. W on the sphere has taken the weights' places since: Ŵ
+    // needs them again, and two thresholds that the host has set.
+    for (function, expected) in [
+        (&graphs.graphs.evaluate_float, &["384", "64"][..]),
+        (&graphs.graphs.ternarize, &["288", "4", "4", "576"]),
+    ] {
+        let run = calls
+            .iter()
+            .position(|c| *c == format!("run {}", function.name));
+        let before = calls[..run.unwrap()].iter().rev();
+        let mut sent: Vec<&str> = before.map_while(|c| c.strip_prefix("upload ")).collect();
+        sent.sort_unstable();
+        assert_eq!(sent, expected, "{}", function.name);
+    }
 }
 
 /// Stops before a step of the whole process.

@@ -153,9 +153,21 @@ impl State {
     /// # Errors
     /// Too little memory; a tensor that is [away](State::is_away).
     pub fn try_clone(&self) -> Result<State, Diagnostic> {
+        self.part(self.names())
+    }
+
+    /// A copy of some tensors, in the order of their names, with the revisions that they have here; names
+    /// that are not here, or come again, are passed over.
+    ///
+    /// # Errors
+    /// As [`State::try_clone`].
+    pub fn part<'n>(&self, names: impl IntoIterator<Item = &'n str>) -> Result<State, Diagnostic> {
         let mut copy = State::new();
-        for entry in &self.entries {
-            self.check_here(&entry.name)?;
+        for name in names {
+            let Some(entry) = self.entry(name).filter(|_| copy.entry(name).is_none()) else {
+                continue;
+            };
+            self.check_here(name)?;
             copy.places
                 .insert(Arc::clone(&entry.name), copy.entries.len());
             copy.entries.push(Entry {
@@ -253,5 +265,20 @@ mod tests {
         copy.bytes_mut("w").unwrap()[0] = 1;
         assert_ne!(copy, state);
         assert_eq!(state.get("w"), Some(value));
+    }
+
+    #[test]
+    fn a_part_has_what_is_asked_for() {
+        let mut state = State::new();
+        for (name, value) in [("a", 1.0), ("b", 2.0), ("c", 3.0)] {
+            let value = Tensor::splat(TensorType::f32([2]), value);
+            state.set(name, &value).unwrap();
+        }
+        let part = state.part(["c", "d", "a", "c"]).unwrap();
+        assert_eq!(part.names().collect::<Vec<_>>(), ["c", "a"]);
+        assert_eq!(part.get("c"), state.get("c"));
+        assert_eq!(part.revision("a"), state.revision("a"));
+        state.take_away("b").unwrap();
+        assert!(state.part(["a"]).is_ok() && state.part(["b"]).is_err());
     }
 }
