@@ -4,6 +4,7 @@
 use hla_ir::{DType, TensorType};
 
 use super::epilogue::Place;
+use super::gemm;
 use super::index::{Int, Ints};
 use super::linalg::{self, Finish};
 use super::memory::zero;
@@ -23,7 +24,7 @@ pub(super) fn kernel(contraction: &Contraction<'_>, shape: [usize; 3]) -> Kernel
     let types: Vec<&TensorType> = [&buffer].into_iter().chain(extras).chain([&out]).collect();
     let ints = Ints::for_elements(buffer.elements());
     let t = &mut Text::new();
-    let arguments = super::gemm::open_any(t, &types, 1, THREADS as u32);
+    let arguments = gemm::open_any(t, &types, 1, gemm::Block::of(THREADS));
     let thread = t.op("gpu.thread_id x");
     let thread = ints.of_index(t, &thread);
     let block = t.op("gpu.block_id x");
@@ -77,7 +78,7 @@ pub(super) fn kernel(contraction: &Contraction<'_>, shape: [usize; 3]) -> Kernel
     if inside.is_some() {
         t.close("}");
     }
-    super::gemm::close(t);
+    gemm::close(t);
     KernelCode {
         computes: format!("{}: sum of {parts} parts", contraction.computes),
         grid: [groups.div_ceil(THREADS) as u32, 1, 1],

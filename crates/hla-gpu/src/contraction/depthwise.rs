@@ -97,7 +97,7 @@ impl Depthwise {
         let largest = types.iter().map(|ty| ty.elements()).max().unwrap_or(0);
         let ints = Ints::for_elements(largest.max(self.windows.reach()));
         let t = &mut Text::new();
-        let (operands, extras, out) = gemm::open(t, &types, THREADS as u32);
+        let (operands, extras, out) = gemm::open(t, &types, gemm::Block::of(THREADS));
         let thread = t.op("gpu.thread_id x");
         let thread = ints.of_index(t, &thread);
         let block = t.op("gpu.block_id x");

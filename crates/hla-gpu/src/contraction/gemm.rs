@@ -5,9 +5,11 @@ use hla_ir::{DType, TensorType};
 use super::epilogue::Epilogue;
 use super::index::Ints;
 use super::memory::Flat;
+use super::tile::Tile;
 use super::view::{Operand, View};
 use crate::Text;
 use crate::kernel::NAME;
+use crate::options::Precision;
 use crate::text::memref;
 
 /// D\[batch, m, n\] = epilogue(Σ_k A\[batch, m, k\]·B\[batch, k, n\]).
@@ -57,6 +59,37 @@ impl Gemm {
         [&self.a, &self.b]
     }
 
+    /// Whether tensor cores can multiply this, in an instruction of this precision.
+    pub(super) fn on_tensor_cores(&self, precision: Precision) -> bool {
+        let [a, b] = [0, 1].map(|i| self.types[i].dtype);
+        let (codes, fast) = match self.operands() {
+            [a, b] => (
+                matches!(b.view, View::Codes { .. }),
+                a.sums_fast && b.sums_fast,
+            ),
+        };
+        let known = match a {
+            DType::F16 | DType::BF16 => true,
+            DType::F32 => precision == Precision::Tf32,
+            // Eight bits are not transposed on their way to registers.
+            DType::I8 => fast && self.zero_points == [0, 0],
+            _ => false,
+        };
+        known && (a == b || codes)
+    }
+
+    /// The tile on tensor cores, if there are so many parts.
+    pub(super) fn tile(&self, parts: usize) -> Tile {
+        let dtype = self.types[0].dtype;
+        let coarse = |operand: &Operand| match operand.view {
+            // Codes are few.
+            View::Codes { .. } => true,
+            ref view => view.run(16) * dtype.bytes() >= 8,
+        };
+        let coarse = self.operands().into_iter().all(coarse);
+        Tile::choose([self.m, self.n], parts, dtype, coarse)
+    }
+
     /// Integers wide enough for every place of the kernel.
     pub(super) fn ints(&self) -> Ints {
         let reach = self.operands().map(|operand| match &operand.view {
@@ -76,8 +109,8 @@ impl Gemm {
     }
 
     /// Opens the `gpu.func`.
-    pub(super) fn open(&self, t: &mut Text, threads: u32) -> Arguments {
-        let (operands, extras, out) = open(t, &self.argument_types(), threads);
+    pub(super) fn open(&self, t: &mut Text, block: Block) -> Arguments {
+        let (operands, extras, out) = open(t, &self.argument_types(), block);
         Arguments {
             operands,
             extras,
@@ -86,13 +119,33 @@ impl Gemm {
     }
 }
 
+/// Blocks of a kernel.
+#[derive(Clone, Copy)]
+pub(super) struct Block {
+    /// Threads of a block.
+    pub(super) threads: usize,
+    /// How many must fit on a multiprocessor at once, so how many registers a thread may have; 0
+    /// leaves it to the assembler.
+    pub(super) resident: usize,
+}
+
+impl Block {
+    /// Of so many threads.
+    pub(super) fn of(threads: usize) -> Block {
+        Block {
+            threads,
+            resident: 0,
+        }
+    }
+}
+
 /// Opens a `gpu.func` with two operands, extras and a result.
 pub(super) fn open(
     t: &mut Text,
     types: &[&TensorType],
-    threads: u32,
+    block: Block,
 ) -> ([Flat; 2], Vec<Flat>, Flat) {
-    let mut all = open_any(t, types, 2, threads);
+    let mut all = open_any(t, types, 2, block);
     let out = all.swap_remove(types.len() - 1);
     let extras = all.split_off(2);
     let b = all.swap_remove(1);
@@ -105,7 +158,7 @@ pub(super) fn open_any(
     t: &mut Text,
     types: &[&TensorType],
     apart: usize,
-    threads: u32,
+    block: Block,
 ) -> Vec<Flat> {
     let mut list = Vec::new();
     for (i, ty) in types.iter().enumerate() {
@@ -115,9 +168,14 @@ pub(super) fn open_any(
             memref(ty)
         ));
     }
+    let resident = match block.resident {
+        0 => String::new(),
+        blocks => format!(", nvvm.minctasm = {blocks} : i32"),
+    };
     t.open(format_args!(
-        "gpu.func {NAME}({}) kernel attributes {{known_block_size = array<i32: {threads}, 1, 1>}} {{",
-        list.join(", ")
+        "gpu.func {NAME}({}) kernel attributes {{known_block_size = array<i32: {}, 1, 1>{resident}}} {{",
+        list.join(", "),
+        block.threads
     ));
     let all = types.iter().enumerate();
     all.map(|(i, ty)| Flat::of(t, &format!("%arg{i}"), ty))

@@ -24,6 +24,9 @@ pub(super) struct Ints {
 }
 
 impl Ints {
+    /// 32 bits.
+    pub(super) const SHORT: Ints = Ints { ty: "i32" };
+
     /// Wide enough for places among so many elements, and for what lies beyond by a padding.
     pub(super) fn for_elements(largest: usize) -> Ints {
         let ty = if largest < 1 << 30 { "i32" } else { "i64" };
@@ -113,6 +116,15 @@ impl Ints {
         (self.div(t, a, by), self.rem(t, a, by))
     }
 
+    /// a ⊕ b, bit by bit.
+    pub(super) fn xor(self, t: &mut Text, a: &Int, b: &Int) -> Int {
+        match (a, b) {
+            (Int::Known(a), Int::Known(b)) => Int::Known(a ^ b),
+            (Int::Known(0), other) | (other, Int::Known(0)) => other.clone(),
+            _ => self.op(t, "arith.xori", a, b),
+        }
+    }
+
     /// Whether 0 ≤ a < bound.
     pub(super) fn below(self, t: &mut Text, a: &Int, bound: usize) -> Condition {
         if let Int::Known(a) = a
@@ -120,8 +132,13 @@ impl Ints {
         {
             return None;
         }
+        Some(self.less(t, a, bound))
+    }
+
+    /// The same as the name of a value.
+    pub(super) fn less(self, t: &mut Text, a: &Int, bound: usize) -> String {
         let (a, bound) = (self.name(t, a), self.name(t, &Int::Known(bound as i64)));
-        Some(t.op(format_args!("arith.cmpi ult, {a}, {bound} : {}", self.ty)))
+        t.op(format_args!("arith.cmpi ult, {a}, {bound} : {}", self.ty))
     }
 
     /// Whether a is 0.

@@ -4,7 +4,9 @@
 //! multiplied with what is a matter of where an element of a matrix lies.
 //!
 //! - [`op`] turns ops into matrix products, [`epilogue`] is what becomes of their sums;
-//! - [`plain`] multiplies any shape and type without tensor cores, [`depthwise`] is by itself;
+//! - [`tensor`] multiplies on tensor cores: [`tile`] by tile, brought to shared memory by
+//!   [`staging`], from there to registers by [`fragment`], and by [`codes`] if weights are packed;
+//! - [`plain`] multiplies any shape and type without them, [`depthwise`] is by itself;
 //! - [`combine`] adds up the parts of sums that were divided among blocks;
 //! - `lower` is where the lowering of a function calls in, [`linalg`] writes the same with ops of
 //!   linalg;
@@ -12,9 +14,11 @@
 //!
 //! Each sum has one order, whatever the device: no atomics. See `docs/gpu-kernels.md`.
 
+mod codes;
 mod combine;
 mod depthwise;
 mod epilogue;
+mod fragment;
 mod gemm;
 mod index;
 mod linalg;
@@ -22,6 +26,9 @@ mod lower;
 mod memory;
 mod op;
 mod plain;
+mod staging;
+mod tensor;
+mod tile;
 mod view;
 
 pub use epilogue::{Epilogue, Extra, Finish};

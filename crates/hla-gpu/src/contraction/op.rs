@@ -1,12 +1,12 @@
 //! From a contraction of the IR to kernels.
 
-use hla_ir::{Attrs, Function, Node, Op, TensorType, ValueId};
+use hla_ir::{Attrs, DType, Function, Node, Op, TensorType, ValueId};
 
 use super::depthwise::{Depthwise, Kind};
 use super::epilogue::{Epilogue, Extra, Finish};
 use super::gemm::Gemm;
 use super::view::{Operand, View, Windows};
-use super::{linalg, plain};
+use super::{linalg, plain, tensor};
 use crate::options::Precision;
 use crate::{Body, BodyValue, KernelCode};
 
@@ -54,7 +54,7 @@ pub enum Kernels {
 }
 
 /// Blocks that keep a GPU busy; a sum is divided until there are about so many.
-const BLOCKS: usize = 512;
+const BLOCKS: usize = 264;
 /// A part of a divided sum has at least so many products.
 const SHORTEST: usize = 512;
 
@@ -119,15 +119,7 @@ impl<'a> Contraction<'a> {
             operands: operands.map(|value| function.tensor_ty(value).clone()),
             transposed: [false; 2],
             packed,
-            epilogue: Epilogue {
-                finish,
-                extras: extras.iter().map(extra).collect(),
-                body: Body {
-                    inputs: vec![result.dtype],
-                    ops: Vec::new(),
-                    results: vec![BodyValue::Input(0)],
-                },
-            },
+            epilogue: Epilogue::identity(finish, extras.iter().map(extra).collect(), result.dtype),
             result,
             precision,
             computes: node.name().to_owned(),
@@ -331,7 +323,11 @@ impl<'a> Contraction<'a> {
         let mut gemm = self.with([1, g[3], n, pixels], gradient, taps);
         gemm.types.swap(0, 1);
         gemm.zero_points = [0, 0];
-        let tiles = g[3].div_ceil(64) * n.div_ceil(64);
+        let extents = match gemm.on_tensor_cores(self.precision) {
+            true => gemm.tile(BLOCKS).extents,
+            false => [64, 64],
+        };
+        let tiles = g[3].div_ceil(extents[0]) * n.div_ceil(extents[1]);
         let images = images_a_part(g[0], g[1] * g[2], tiles);
         gemm.splits = g[0].div_ceil(images);
         gemm.per_split = images * g[1] * g[2];
@@ -399,7 +395,10 @@ impl<'a> Contraction<'a> {
             return Kernels::One(first(self.epilogue.clone(), out));
         }
         let buffer = TensorType::f32(shape);
-        let parts = first(Epilogue::none(), buffer.clone());
+        let parts = first(
+            Epilogue::identity(Finish::Sum, Vec::new(), DType::F32),
+            buffer.clone(),
+        );
         let sum = super::combine::kernel(self, shape);
         Kernels::Two { parts, buffer, sum }
     }
@@ -409,7 +408,11 @@ impl<'a> Contraction<'a> {
     }
 
     fn kernel(&self, gemm: &Gemm) -> KernelCode {
-        plain::kernel(gemm, linalg::text(gemm))
+        let linalg = linalg::text(gemm);
+        match gemm.on_tensor_cores(self.precision) {
+            true => tensor::kernel(gemm, linalg),
+            false => plain::kernel(gemm, linalg),
+        }
     }
 }
 
@@ -424,13 +427,13 @@ fn images_a_part(images: usize, pixels: usize, tiles: usize) -> usize {
 }
 
 impl Epilogue {
-    /// Sums of f32 as they are.
-    pub(super) fn none() -> Epilogue {
+    /// The op's result of a type, and nothing that follows.
+    pub fn identity(finish: Finish, extras: Vec<Extra>, result: DType) -> Epilogue {
         Epilogue {
-            finish: Finish::Sum,
-            extras: Vec::<Extra>::new(),
+            finish,
+            extras,
             body: Body {
-                inputs: vec![hla_ir::DType::F32],
+                inputs: vec![result],
                 ops: Vec::new(),
                 results: vec![BodyValue::Input(0)],
             },

@@ -8,7 +8,7 @@
 use hla_ir::DType;
 
 use super::epilogue::Place;
-use super::gemm::{Arguments, Gemm, close};
+use super::gemm::{Arguments, Block, Gemm, close};
 use super::index::{Int, Ints, all};
 use super::memory::{Flat, widened, zero};
 use super::view::{Operand, View};
@@ -68,7 +68,7 @@ pub(super) fn kernel(gemm: &Gemm, linalg: String) -> KernelCode {
     let acc = gemm.accumulator();
     let ints = gemm.ints();
     let t = &mut Text::new();
-    let arguments = gemm.open(t, THREADS as u32);
+    let arguments = gemm.open(t, Block::of(THREADS));
     let thread = t.op("gpu.thread_id x");
     let thread = ints.of_index(t, &thread);
     let block = t.op("gpu.block_id x");

@@ -81,16 +81,25 @@ impl Windows {
         ]
     }
 
-    /// An upper bound of places that offsets pass through on their way, inside or not.
+    /// An upper bound of the size of numbers on the way to a place that is inside. What comes of a
+    /// place outside is not used, and may be anything.
     pub(super) fn reach(&self) -> usize {
         let [n, height, width, channels] = self.image;
-        let along = |axis: usize, extent: usize| {
-            let windows = self.count[axis] * self.stride[axis];
-            let taps = self.kernel[axis] * self.dilation[axis];
-            windows + taps + self.pad[axis].unsigned_abs() as usize + extent * self.stride[axis]
+        let along = |axis: usize| {
+            let windows = self.count[axis].saturating_mul(self.stride[axis]);
+            let taps = self.kernel[axis].saturating_mul(self.dilation[axis]);
+            let pad = self.pad[axis].unsigned_abs() as usize;
+            windows.saturating_add(taps).saturating_add(pad)
         };
-        let area = along(0, height).saturating_mul(along(1, width));
-        area.saturating_mul(n + 1).saturating_mul(channels)
+        if self.gaps {
+            // Where negative numbers count as large ones, those must be beyond the image.
+            let gaps = [height, width].into_iter().zip(self.stride);
+            let spread = gaps.map(|(extent, stride)| extent.saturating_mul(stride));
+            return spread.chain([along(0), along(1)]).max().unwrap_or(0);
+        }
+        let pixels = along(0).saturating_mul(width).saturating_add(along(1));
+        let pixels = pixels.saturating_add(n.saturating_mul(height).saturating_mul(width));
+        pixels.saturating_mul(channels)
     }
 
     fn row(&self, t: &mut Text, ints: Ints, row: &Int) -> Row {
@@ -188,6 +197,29 @@ impl View {
             } => [taps * outputs, inputs],
             View::Windows(ref windows) => windows.extents(),
         }
+    }
+
+    /// How many numbers an element of memory holds.
+    pub(super) fn each(&self) -> usize {
+        match self {
+            View::Codes { .. } => 4,
+            _ => 1,
+        }
+    }
+
+    /// How many elements along the fast axis are neighbours in memory, inside or outside together,
+    /// and begin at a multiple of themselves: a power of two, at most `most`.
+    pub(super) fn run(&self, most: usize) -> usize {
+        let of = match self {
+            View::Rows { columns, .. } | View::Codes { columns, .. } => *columns,
+            View::Filters { inputs, .. } => *inputs,
+            View::Windows(windows) => windows.image[3],
+        };
+        let mut run = most;
+        while !of.is_multiple_of(run) {
+            run /= 2;
+        }
+        run
     }
 
     /// What one row has in common; `inside` says whether there is such a row.

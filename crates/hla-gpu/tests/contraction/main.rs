@@ -1,5 +1,11 @@
 //! Contractions of the numeric suite: their kernels, in both forms, against hla-reference.
 
+mod chips;
+mod controls;
+mod edges;
 mod job;
+mod large;
 mod linalg;
+mod ptx;
 mod suite;
+mod ternary;
