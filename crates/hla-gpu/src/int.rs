@@ -182,3 +182,21 @@ pub(crate) fn fold(
         n => (0..n).map(|i| format!("{result}#{i}")).collect(),
     }
 }
+
+/// `scf.for` over `start..end` in steps.
+pub(crate) fn each(
+    t: &mut Text,
+    ints: Ints,
+    (start, end, step): (&Int, &Int, usize),
+    body: impl FnOnce(&mut Text, &Int),
+) {
+    let step = Int::Known(step as i64);
+    let [start, end, step] = [start, end, &step].map(|bound| ints.name(t, bound));
+    let index = t.fresh();
+    t.open(format_args!(
+        "scf.for {index} = {start} to {end} step {step} : {} {{",
+        ints.ty()
+    ));
+    body(t, &Int::Value(index));
+    t.close("}");
+}

@@ -26,6 +26,7 @@
 //! dimensions of its result, in which input 0 of the body is its own result, rounded to its type.
 
 pub mod body;
+mod codes;
 pub mod contraction;
 mod function;
 mod generic;
@@ -36,9 +37,11 @@ pub mod map;
 mod movement;
 pub mod options;
 mod pointwise;
+mod quantize;
 mod reduce;
 mod scatter;
 pub mod text;
+mod threshold;
 mod window;
 
 pub use body::{Body, BodyOp, BodyValue};

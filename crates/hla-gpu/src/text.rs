@@ -86,6 +86,16 @@ impl Text {
         self.constant(format_args!("{value} : index"))
     }
 
+    /// A constant of type `i32`.
+    pub fn i32(&mut self, value: i64) -> String {
+        self.constant(format_args!("{value} : i32"))
+    }
+
+    /// An op of arith on two values of type `i32`: `i32_op("addi", "%a", "%b")`.
+    pub fn i32_op(&mut self, op: &str, a: &str, b: &str) -> String {
+        self.op(format_args!("arith.{op} {a}, {b} : i32"))
+    }
+
     /// The text.
     pub fn finish(self) -> String {
         self.lines

@@ -128,6 +128,15 @@ pub(super) fn quantize(e: &mut Emitter<'_>, step: &Step<'_>) -> String {
     e.convert("arith.trunci", &wide, "i32", computed(step.to))
 }
 
+/// The scale with which a largest magnitude becomes 127; 1 for 0.
+pub(super) fn scale(e: &mut Emitter<'_>, step: &Step<'_>) -> String {
+    let x = step.operand(0);
+    let (most, zero, one) = (e.float(127.0), e.float(0.0), e.float(1.0));
+    let quotient = e.same("arith.divf", &[x, &most], "f32");
+    let none = e.same("arith.cmpf oeq,", &[x, &zero], "f32");
+    e.select(&none, &one, &quotient, "f32")
+}
+
 /// q·scale.
 pub(super) fn dequantize(e: &mut Emitter<'_>, step: &Step<'_>) -> String {
     let scale = e.float(step.attrs.f32("scale").unwrap_or(1.0));

@@ -236,6 +236,7 @@ impl Emitter<'_> {
             Op::Identity | Op::StopGradient | Op::Relayout => step.operand(0).to_owned(),
             Op::Cast => cast::cast(self, step),
             Op::Quantize => cast::quantize(self, step),
+            Op::DynamicQuantize => cast::scale(self, step),
             Op::Dequantize => cast::dequantize(self, step),
             Op::Select => self.select(
                 step.operand(0),

@@ -30,7 +30,8 @@ pub enum BodyValue {
 /// An elementwise op.
 #[derive(Clone, PartialEq, Debug)]
 pub struct BodyOp {
-    /// The op; its declaration says `elementwise`.
+    /// The op; its declaration says `elementwise`, or it is `hla.dynamic_quantize`, which stands
+    /// for the scale that a largest magnitude gives.
     pub op: Op,
     /// Its operands.
     pub operands: Vec<BodyValue>,

@@ -6,6 +6,7 @@
 //! packed and places become spans.
 //!
 //! - `place` is where values are, [`chain`] elementwise ops over a domain;
+//! - `prepare` says an op by another that is decomposed;
 //! - `results` brings results to their outputs, `finish` plans the arena;
 //! - `constants` keeps equal constants once, `linalg` writes the whole program for the CPU.
 
@@ -15,6 +16,7 @@ mod constants;
 mod finish;
 mod linalg;
 mod place;
+mod prepare;
 mod results;
 
 pub use place::{Arg, Place, Slot};
@@ -36,6 +38,9 @@ use constants::Constants;
 
 /// Bytes that a repeated value may be written out to: a short text can name any number of them.
 const MAX_SPLAT: usize = 1 << 30;
+
+/// Elements that a value may have: more than any GPU has memory for, and few enough for grids.
+const MAX_ELEMENTS: usize = 1 << 38;
 
 /// Kernels and the functions that launch them.
 #[derive(Clone, Debug)]
@@ -100,8 +105,9 @@ fn lower_function(
     program: &mut finish::Program,
 ) -> Result<(), Diagnostic> {
     function.refuse_opaque("code generation for a GPU")?;
-    let decomposed = decompose(function)?;
+    let decomposed = decompose(&prepare::prepare(function)?)?;
     let function = &decomposed;
+    refuse_huge(function)?;
     let signature = Signature::of(function)?;
     let updates = updates(&signature);
     let groups = partition::groups(&Gpu, function);
@@ -157,6 +163,22 @@ fn lower_function(
     Ok(())
 }
 
+/// Refuses a value of more than [`MAX_ELEMENTS`].
+fn refuse_huge(function: &Function) -> Result<(), Diagnostic> {
+    for i in 0..function.values.len() {
+        let value = ValueId(i as u32);
+        let elements = function.ty(value).tensor().map_or(0, TensorType::elements);
+        if elements > MAX_ELEMENTS {
+            let node = function.defining_node(value);
+            let location = node.map_or(&function.location, |n| &n.location);
+            let message = format!("{} has {elements} elements", function.ty(value));
+            return Err(Diagnostic::error(location.clone(), message)
+                .help("no GPU has memory for it: make the batch smaller"));
+        }
+    }
+    Ok(())
+}
+
 /// The input that each output updates.
 fn updates(signature: &Signature) -> Vec<Option<usize>> {
     let input = |name: &std::sync::Arc<str>| {
@@ -191,11 +213,7 @@ impl<'a> Lowering<'a> {
             // A constant is placed when somebody asks for it.
             Op::Const => Ok(()),
             Op::Reshape | Op::Identity | Op::Relayout => self.alias(node),
-            Op::Transpose | Op::Unpack
-                if crate::contraction::is_read_in_place(self.function, node) =>
-            {
-                Ok(())
-            }
+            Op::Transpose if crate::contraction::is_read_in_place(self.function, node) => Ok(()),
             op if crate::contraction::is_contraction(op) => {
                 crate::contraction::lower(self, node, &[])
             }
@@ -210,6 +228,10 @@ impl<'a> Lowering<'a> {
             Op::AvgPool2d | Op::MaxPool2d => crate::window::lower(self, node),
             Op::AvgPool2dGrad | Op::MaxPool2dGrad => crate::window::lower_gradient(self, node),
             Op::ScatterAdd => crate::scatter::lower(self, node),
+            Op::Threshold => crate::threshold::lower(self, node),
+            Op::Pack => crate::codes::pack(self, node),
+            Op::Unpack => crate::codes::unpack(self, node),
+            Op::DynamicQuantize => crate::quantize::lower(self, node),
             op if op.def().elementwise => crate::map::lower(self, &[id], &[id]),
             _ => Err(self.unsupported(node)),
         }
