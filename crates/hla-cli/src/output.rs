@@ -6,10 +6,18 @@ use std::path::{Path, PathBuf};
 
 use hla_ir::{Diagnostic, Location};
 
+/// A file to be written.
+struct Output {
+    path: PathBuf,
+    bytes: Vec<u8>,
+    /// The option that names it.
+    option: &'static str,
+}
+
 /// Files to be written together.
 #[derive(Default)]
 pub struct Outputs {
-    files: Vec<(PathBuf, Vec<u8>)>,
+    files: Vec<Output>,
     spared: Vec<PathBuf>,
 }
 
@@ -26,24 +34,33 @@ impl Outputs {
         }
     }
 
-    /// Adds a file; the path `-` is standard output.
-    pub fn add(&mut self, path: impl Into<PathBuf>, bytes: impl Into<Vec<u8>>) {
-        self.files.push((path.into(), bytes.into()));
+    /// Adds the file that `option` names, such as `-o`; the path `-` is standard output.
+    pub fn add(
+        &mut self,
+        option: &'static str,
+        path: impl Into<PathBuf>,
+        bytes: impl Into<Vec<u8>>,
+    ) {
+        self.files.push(Output {
+            path: path.into(),
+            bytes: bytes.into(),
+            option,
+        });
     }
 
     /// Whether all files could be written now; nothing is left behind.
     pub fn check(&self) -> Result<(), Diagnostic> {
         self.compare()?;
-        for (path, _) in self.files.iter().filter(|(path, _)| !is_stream(path)) {
-            prepare(path, b"").map_err(|e| refuse(path, &e))?;
+        for file in self.files.iter().filter(|file| !is_stream(&file.path)) {
+            prepare(&file.path, b"").map_err(|e| refuse(file.option, &file.path, &e))?;
         }
         Ok(())
     }
 
     /// Refuses outputs in the same place, or in that of an input.
     fn compare(&self) -> Result<(), Diagnostic> {
-        for (i, (path, _)) in self.files.iter().enumerate() {
-            if self.files[..i].iter().any(|(p, _)| p == path) && !is_stream(path) {
+        for (i, Output { path, option, .. }) in self.files.iter().enumerate() {
+            if self.files[..i].iter().any(|f| f.path == *path) && !is_stream(path) {
                 return Err(Diagnostic::error(
                     Location::unknown(),
                     format!("two outputs would be written to {}", path.display()),
@@ -55,7 +72,7 @@ impl Outputs {
                     Location::unknown(),
                     format!("{} is an input: it is not overwritten", path.display()),
                 )
-                .help("choose another place with -o or --output"));
+                .help(format!("choose another place with {option}")));
             }
         }
         Ok(())
@@ -67,27 +84,40 @@ impl Outputs {
         self.compare()?;
         let mut ready = Vec::new();
         let mut streams = Vec::new();
-        for (path, bytes) in &self.files {
+        for output in &self.files {
+            let Output {
+                path,
+                bytes,
+                option,
+            } = output;
             match is_stream(path) {
-                true => streams.push((path, bytes)),
-                false => ready.push((path, prepare(path, bytes).map_err(|e| refuse(path, &e))?)),
+                true => streams.push(output),
+                false => {
+                    let file = prepare(path, bytes).map_err(|e| refuse(option, path, &e))?;
+                    ready.push((output, file));
+                }
             }
         }
         let mut named: Vec<&PathBuf> = Vec::new();
-        for (path, file) in ready {
+        for (Output { path, option, .. }, file) in ready {
             if let Err(error) = file.persist(path) {
                 for path in named {
                     // What cannot be removed was written in full: it does no harm.
                     let _ = fs::remove_file(path);
                 }
-                return Err(refuse(path, &error.error));
+                return Err(refuse(option, path, &error.error));
             }
             named.push(path);
         }
-        for (path, bytes) in streams {
+        for Output {
+            path,
+            bytes,
+            option,
+        } in streams
+        {
             match path.as_os_str() == "-" {
                 true => print(bytes)?,
-                false => fs::write(path, bytes).map_err(|e| refuse(path, &e))?,
+                false => fs::write(path, bytes).map_err(|e| refuse(option, path, &e))?,
             }
         }
         Ok(())
@@ -121,26 +151,28 @@ fn prepare(path: &Path, bytes: &[u8]) -> std::io::Result<tempfile::NamedTempFile
     Ok(file)
 }
 
-/// Whether files can be written in a folder, which need not exist yet; nothing is left behind.
-pub fn check_folder(path: &Path) -> Result<(), Diagnostic> {
+/// Whether files can be written in the folder that `option` names, which need not exist yet; nothing
+/// is left behind.
+pub fn check_folder(option: &str, path: &Path) -> Result<(), Diagnostic> {
     let inside = match path.is_dir() {
         true => path.join("file"),
         false if path.exists() => {
             let error = std::io::Error::other("it is no directory");
-            return Err(refuse(path, &error));
+            return Err(refuse(option, path, &error));
         }
         // The folder itself is what will be made.
         false => path.to_owned(),
     };
-    prepare(&inside, b"").map_err(|e| refuse(path, &e))?;
+    prepare(&inside, b"").map_err(|e| refuse(option, path, &e))?;
     Ok(())
 }
 
-fn refuse(path: &Path, error: &std::io::Error) -> Diagnostic {
-    let help = match error.kind() {
-        std::io::ErrorKind::NotFound => "make the folder first, or choose another place with -o",
-        _ => "choose another place with -o",
+fn refuse(option: &str, path: &Path, error: &std::io::Error) -> Diagnostic {
+    let first = match error.kind() {
+        std::io::ErrorKind::NotFound => "make the folder first, or ",
+        _ => "",
     };
+    let help = format!("{first}choose another place with {option}");
     Diagnostic::error(
         Location::unknown(),
         format!("cannot write {}: {}", path.display(), plain(error)),
@@ -164,7 +196,7 @@ pub fn print(bytes: impl AsRef<[u8]>) -> Result<(), Diagnostic> {
         .and_then(|()| stdout.flush())
     {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(refuse(Path::new("standard output"), &error))
+            Err(refuse("-o", Path::new("standard output"), &error))
         }
         _ => Ok(()),
     }
@@ -179,15 +211,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (a, b) = (folder.path().join("a.o"), folder.path().join("a.h"));
         let mut outputs = Outputs::default();
-        outputs.add(&a, "object");
-        outputs.add(folder.path().join("missing/a.h"), "header");
+        outputs.add("-o", &a, "object");
+        outputs.add("-o", folder.path().join("missing/a.h"), "header");
         let error = outputs.commit().unwrap_err();
         assert!(error.message.contains("missing/a.h"), "{error}");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 
         let mut outputs = Outputs::default();
-        outputs.add(&a, "object");
-        outputs.add(&b, "header");
+        outputs.add("-o", &a, "object");
+        outputs.add("-o", &b, "header");
         outputs.commit().unwrap();
         assert_eq!(fs::read_to_string(&a).unwrap(), "object");
         assert_eq!(fs::read_to_string(&b).unwrap(), "header");
@@ -201,8 +233,8 @@ mod tests {
         fs::write(&input, "model").unwrap();
         let detour = folder.path().join(".").join("m.mlir");
         let mut outputs = Outputs::sparing([input.as_path()]);
-        outputs.add(folder.path().join("m.o"), "object");
-        outputs.add(&detour, "result");
+        outputs.add("-o", folder.path().join("m.o"), "object");
+        outputs.add("-o", &detour, "result");
         assert!(
             outputs
                 .commit()
@@ -214,8 +246,8 @@ mod tests {
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
 
         let mut outputs = Outputs::default();
-        outputs.add(folder.path().join("y"), "1");
-        outputs.add(folder.path().join("y"), "2");
+        outputs.add("-o", folder.path().join("y"), "1");
+        outputs.add("-o", folder.path().join("y"), "2");
         assert!(
             outputs
                 .commit()
@@ -229,10 +261,10 @@ mod tests {
     fn a_folder_is_not_replaced_and_a_device_is_written() {
         let folder = tempfile::tempdir().unwrap();
         let mut outputs = Outputs::default();
-        outputs.add(folder.path(), "x");
+        outputs.add("-o", folder.path(), "x");
         assert!(outputs.commit().unwrap_err().message.contains("directory"));
         let mut outputs = Outputs::default();
-        outputs.add("/dev/null", "x");
+        outputs.add("-o", "/dev/null", "x");
         outputs.commit().unwrap();
         assert!(Path::new("/dev/null").exists());
     }

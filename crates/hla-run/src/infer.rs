@@ -57,7 +57,7 @@ pub fn run(args: &Args, place: Place) -> Result<(), Failure> {
     let read = read.chain(args.weights.as_deref()).chain([&*args.program]);
     let mut files = Outputs::sparing(read);
     for (named, tensor) in args.output.iter().zip(&outputs) {
-        files.add(&named.path, npy::to_bytes(tensor)?);
+        files.add("--output", &named.path, npy::to_bytes(tensor)?);
     }
     files.commit()?;
     let tolerance = Tolerance {

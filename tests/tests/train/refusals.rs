@@ -158,9 +158,12 @@ fn outputs_that_cannot_be_written_are_told_before_training() {
         ("-o nowhere/out.safetensors", "nowhere/out.safetensors"),
         ("-o /proc/out.safetensors", "/proc/out.safetensors"),
         ("-o .", "directory"),
-        ("-o train-images.npy", "is an input"),
+        ("-o train-images.npy", "another place with -o"),
         ("-o train-labels.npy", "is an input"),
-        ("-o out --metrics train-labels.npy", "is an input"),
+        (
+            "-o out --metrics train-labels.npy",
+            "another place with --metrics",
+        ),
         (
             "-o state/latest.checkpoint --checkpoint state",
             "lies in state",
@@ -169,10 +172,16 @@ fn outputs_that_cannot_be_written_are_told_before_training() {
             "-o out --plots state --metrics state/training.svg",
             "lies in state",
         ),
-        ("-o out --metrics nowhere/m.jsonl", "nowhere/m.jsonl"),
+        (
+            "-o out --metrics nowhere/m.jsonl",
+            "make the folder first, or choose another place with --metrics",
+        ),
         ("-o out --metrics out", "two outputs"),
-        ("-o out --plots file", "no directory"),
-        ("-o out --checkpoint nowhere/state", "nowhere"),
+        ("-o out --plots file", "another place with --plots"),
+        (
+            "-o out --checkpoint nowhere/state",
+            "another place with --checkpoint",
+        ),
         ("-o out --checkpoint file", "no directory"),
     ] {
         refused(&place, "mlp.mlir", &format!("{base} {options}"), 1, &[says]);
@@ -291,4 +300,10 @@ fn damaged_and_foreign_checkpoints() {
     place.write(name, &whole);
     // Of another model.
     refused(&place, "cnn.mlir", &resume, 1, &["state"]);
+    // With another beginning, or evaluated on something.
+    let (weights, test) = (digits("mlp.safetensors"), digits("test-images.npy"));
+    let other = format!("{resume} --weights {weights}");
+    refused(&place, "mlp.mlir", &other, 1, &["weights (\"none\", here"]);
+    let other = format!("{resume} --eval {test}");
+    refused(&place, "mlp.mlir", &other, 1, &["eval (\"none\", here"]);
 }

@@ -85,6 +85,54 @@ fn threads_change_no_bit() {
     same_metrics(&place.metrics("m1"), &place.metrics("m3"));
 }
 
+/// Numbers stay finite, so training goes on to its end; but nobody should take the result for one.
+#[test]
+fn a_network_that_died_is_told() {
+    let place = Place::new();
+    let never = "in no epoch did it do better";
+    for (model, options, says) in [
+        (
+            "cnn.mlir",
+            format!("{SHORT} --lambda 1e30"),
+            "since epoch 4 of 7 (stage fine-tune, t = 0.50)",
+        ),
+        ("cnn.mlir", SHORT.replace("--lr 0.05", "--lr 100"), never),
+        (
+            "mlp.mlir",
+            "--data train-images.npy --quantizer float --float-epochs 1 --lr 1e-9".to_owned(),
+            never,
+        ),
+    ] {
+        let outcome = place.train(model, &format!("{options} -o out")).success();
+        let told: Vec<&str> = outcome
+            .stderr
+            .split_whitespace()
+            .filter(|w| *w != "│")
+            .collect();
+        let told = told.join(" ");
+        for text in [
+            "the trained network tells no classes apart: ",
+            says,
+            "help: ",
+            "--lr",
+        ] {
+            assert!(
+                told.contains(text),
+                "{options}: '{text}' is not in\n{}",
+                outcome.stderr
+            );
+        }
+    }
+    let well = place
+        .train("cnn.mlir", &format!("{SHORT} -o out"))
+        .success();
+    assert!(
+        !well.stderr.contains("tells no classes apart"),
+        "{}",
+        well.stderr
+    );
+}
+
 #[test]
 fn every_quantizer_trains_and_feeds_the_compiler() {
     let place = Place::new();

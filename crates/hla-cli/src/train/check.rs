@@ -158,13 +158,18 @@ pub fn options(args: &Options) -> Result<(), Failure> {
 pub fn places(args: &Options, inputs: &[PathBuf]) -> Result<(), Diagnostic> {
     let process = &args.process;
     let mut outputs = Outputs::sparing(inputs.iter().map(PathBuf::as_path));
-    outputs.add(&args.output, "");
+    outputs.add("-o", &args.output, "");
     if let Some(metrics) = &process.metrics {
-        outputs.add(metrics, "");
+        outputs.add("--metrics", metrics, "");
     }
     outputs.check()?;
-    for folder in [&process.checkpoint, &process.plots].into_iter().flatten() {
-        output::check_folder(folder)?;
+    let folders = [
+        ("--checkpoint", &process.checkpoint),
+        ("--plots", &process.plots),
+    ];
+    for (option, folder) in folders {
+        let Some(folder) = folder else { continue };
+        output::check_folder(option, folder)?;
         let files = [Some(&args.output), process.metrics.as_ref()];
         for file in files.into_iter().flatten() {
             if is_inside(file, folder) {

@@ -154,7 +154,7 @@ pub fn train(
     };
     timing.phase("write", || -> Result<(), Failure> {
         let mut outputs = Outputs::sparing(files.inputs.iter().map(PathBuf::as_path));
-        outputs.add(&options.output, trainer.export()?);
+        outputs.add("-o", &options.output, trainer.export()?);
         outputs.commit()?;
         Ok(files.write(trainer.history())?)
     })?;

@@ -37,7 +37,7 @@ impl Files {
             return Ok(());
         };
         let mut outputs = Outputs::sparing(self.inputs.iter().map(PathBuf::as_path));
-        outputs.add(path, history.json_lines());
+        outputs.add("--metrics", path, history.json_lines());
         outputs.commit()
     }
 
@@ -57,8 +57,10 @@ impl Files {
         let _ = std::fs::create_dir(folder);
         let mut outputs = Outputs::sparing(self.inputs.iter().map(PathBuf::as_path));
         for figure in figures {
-            outputs.add(folder.join(format!("{}.svg", figure.name)), figure.svg);
-            outputs.add(folder.join(format!("{}.png", figure.name)), figure.png);
+            for (ending, bytes) in [("svg", figure.svg), ("png", figure.png)] {
+                let path = folder.join(format!("{}.{ending}", figure.name));
+                outputs.add("--plots", path, bytes);
+            }
         }
         outputs.commit()
     }

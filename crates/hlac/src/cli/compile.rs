@@ -139,7 +139,7 @@ pub fn run(args: &Args, sources: &mut Sources) -> Result<(), Failure> {
                 Emit::Clif => compiled.clif.clone().into_bytes(),
                 Emit::Mlir => compiled.mlir()?.into_bytes(),
             };
-            outputs.add(path(args, &name, emit), bytes);
+            outputs.add("-o", path(args, &name, emit), bytes);
         }
         // `-o build/` makes the folder; if that fails, writing the first file tells why.
         if let Some(folder) = args.output.as_deref().filter(|p| is_folder(p)) {

@@ -132,7 +132,7 @@ pub fn run(args: &Args, sources: &mut Sources) -> Result<(), Failure> {
     }
     let read = std::iter::once(&args.model).chain(&args.weights);
     let mut outputs = Outputs::sparing(read.map(PathBuf::as_path));
-    outputs.add(&args.output, results.join(&b"// -----\n"[..]));
+    outputs.add("-o", &args.output, results.join(&b"// -----\n"[..]));
     Ok(outputs.commit()?)
 }
 

@@ -156,7 +156,7 @@ pub fn run(args: &Args, sources: &mut Sources) -> Result<(), Failure> {
     let model = args.model.files().chain(args.how.files());
     let mut files = Outputs::sparing(read.chain(model));
     for (named, tensor) in args.output.iter().zip(&outputs) {
-        files.add(&named.path, npy::to_bytes(tensor)?);
+        files.add("--output", &named.path, npy::to_bytes(tensor)?);
     }
     files.commit()?;
     let tolerance = Tolerance {
