@@ -98,7 +98,7 @@ impl From<hla_cli::Failure> for Failure {
 
 /// Runs the command that the process was started with; gives its exit status.
 pub fn main() -> u8 {
-    let cli = Cli::parse();
+    let cli = Cli::parse_from(run::spread(std::env::args_os()));
     resident::release_code();
     let mut sources = Sources::default();
     let result = match cli.command {

@@ -1,5 +1,6 @@
 //! `hlac run`.
 
+use std::ffi::OsString;
 use std::io::IsTerminal;
 
 use hla_cli::tensors::{Named, file, inputs, same_file, tolerance};
@@ -19,14 +20,14 @@ use super::{Failure, tell};
 pub struct Args {
     #[command(flatten)]
     model: ModelArgs,
-    /// An input: in the order of the model's arguments, or NAME=@FILE for the argument whose
-    /// `hla.name` or `hla.param` is NAME
+    /// Inputs: in the order of the model's arguments, or NAME=@FILE for the argument whose
+    /// `hla.name` or `hla.param` is NAME; several may follow one --input
     #[arg(long, value_name = "[NAME=]@FILE.npy", value_parser = file)]
     input: Vec<Named>,
-    /// Where an output goes, in order
+    /// Where outputs go, in order
     #[arg(long, value_name = "@FILE.npy", value_parser = file)]
     output: Vec<Named>,
-    /// What an output must be, in order
+    /// What outputs must be, in order
     #[arg(long, value_name = "@FILE.npy", value_parser = file)]
     expect: Vec<Named>,
     /// Relative tolerance of --expect, for floats
@@ -59,9 +60,38 @@ Examples:
   hlac run cnn.mlir --weights cnn.safetensors --input image=@images.npy --output @logits.npy
   hlac run cnn.mlir --weights cnn.safetensors --input @images.npy --expect @logits.npy --rtol 1e-4
   hlac run cnn.mlir --weights cnn.safetensors --ternary --sparsity 0.7 --input @images.npy
+  hlac run sum.mlir --input @a.npy @b.npy --expect @sum.npy
 
 An input whose leading extent is a multiple of the model's runs batch by batch. Without --output
 and --expect the outputs are printed.";
+
+/// The command line of `hlac run` with each file behind an option of its own: `--input @a @b` is
+/// `--input @a --input @b`. The parser alone would take whatever follows for a file, the model too.
+pub fn spread(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut spread: Vec<OsString> = Vec::new();
+    // The option whose files are being listed, and whether its own value is still to come.
+    let mut list: Option<(String, bool)> = None;
+    for (i, arg) in args.into_iter().enumerate() {
+        let runs = i < 2 || spread.get(1).is_some_and(|command| command == "run");
+        let text = arg.to_string_lossy();
+        let is_file = text.starts_with('@') || text.contains("=@");
+        list = match (list, text.split('=').next()) {
+            _ if !runs => None,
+            (_, Some(option @ ("--input" | "--output" | "--expect"))) => {
+                Some((option.to_owned(), !text.contains('=')))
+            }
+            (Some((option, true)), _) => Some((option, false)),
+            (Some((option, false)), _) if is_file => {
+                spread.push(option.clone().into());
+                Some((option, false))
+            }
+            _ => None,
+        };
+        drop(text);
+        spread.push(arg);
+    }
+    spread
+}
 
 /// The reference evaluator as a program.
 struct Reference {
@@ -245,4 +275,40 @@ fn progress(batches: usize) -> ProgressBar {
         bar.set_style(style);
     }
     bar
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_files_may_follow_an_option() {
+        let spread = |line: &str| {
+            let args = line.split(' ').map(OsString::from);
+            let args: Vec<String> = spread(args)
+                .into_iter()
+                .map(|a| a.into_string().unwrap())
+                .collect();
+            args.join(" ")
+        };
+        for (line, means) in [
+            (
+                "hlac run --input @a x=@b m.mlir --output @c @d",
+                "hlac run --input @a --input x=@b m.mlir --output @c --output @d",
+            ),
+            (
+                "hlac run m.mlir --expect=@a @b --rtol 1 @c",
+                "hlac run m.mlir --expect=@a --expect @b --rtol 1 @c",
+            ),
+            // A missing value is for the parser to tell.
+            (
+                "hlac run --input --output @a",
+                "hlac run --input --output @a",
+            ),
+            ("hlac opt --input @a @b", "hlac opt --input @a @b"),
+            ("hlac run --labels @a @b", "hlac run --labels @a @b"),
+        ] {
+            assert_eq!(spread(line), means);
+        }
+    }
 }
