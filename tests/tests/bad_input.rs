@@ -117,6 +117,10 @@ impl Case {
         {
             return Some("hlac blames itself".to_owned());
         }
+        let next = if self.status == 2 { "--help" } else { "help:" };
+        if !err.contains(next) {
+            return Some("no next step is told".to_owned());
+        }
         if let Some(missing) = self.says.iter().find(|s| !err.contains(**s)) {
             return Some(format!("the message lacks {missing:?}"));
         }

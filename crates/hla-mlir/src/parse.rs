@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use hla_ir::{Diagnostic, Location, Module};
+use hla_ir::{Diagnostic, Location, Module, Severity};
 
 use crate::ffi::{Dialects, Ir, Limits, Trial, UNNAMED, in_use, trial};
 use crate::import::{self, ControlFlow};
@@ -58,7 +58,7 @@ fn parse(name: &str, source: Source, options: &ParseOptions) -> Result<Module, V
     source.check(name).map_err(|error| vec![error])?;
     let parsed = on_large_stack(|| {
         let read = || {
-            let ir = Ir::parse(name, source.with_nul(), Dialects::Models)?;
+            let ir = Ir::parse(name, source.with_nul(), Dialects::Models).map_err(advise)?;
             import::import(&ir, Some(&source), options, ControlFlow::Refuse)
         };
         // MLIR's reader of bytecode trusts its input: a child tries it first.
@@ -107,6 +107,22 @@ fn parse(name: &str, source: Source, options: &ParseOptions) -> Result<Module, V
             Err(errors)
         }
     }
+}
+
+/// MLIR says what is wrong and where, but not what to do; the last of its errors does here.
+fn advise(mut errors: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    let last = errors
+        .iter_mut()
+        .rev()
+        .find(|e| e.severity == Severity::Error);
+    if let Some(last) = last.filter(|e| e.help.is_none()) {
+        last.help = Some(
+            "this is MLIR's verdict, mlir-opt's too: correct the model there, or write it again with \
+             the tool it came from"
+                .to_owned(),
+        );
+    }
+    errors
 }
 
 fn damaged(name: &str) -> Diagnostic {

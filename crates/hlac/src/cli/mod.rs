@@ -12,7 +12,7 @@ mod verify;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use hla_cli::{compare, output, report, tell, timing};
-use hla_ir::Diagnostic;
+use hla_ir::{Diagnostic, Severity};
 
 use report::Sources;
 
@@ -117,7 +117,7 @@ pub fn main() -> u8 {
     match result {
         Ok(()) => 0,
         Err(Failure::Input(error)) => {
-            report::print(error.diagnostics(), &sources);
+            report::print(&with_next_step(error.diagnostics()), &sources);
             1
         }
         Err(Failure::Usage(message)) => {
@@ -133,12 +133,43 @@ pub fn main() -> u8 {
     }
 }
 
+/// Errors with what to do next: what only says where a model is wrong, as MLIR's parser does, is
+/// followed by the one thing that can be done about it.
+fn with_next_step(diagnostics: &[Diagnostic]) -> Vec<Diagnostic> {
+    let mut all = diagnostics.to_vec();
+    let last = all.iter_mut().rev().find(|d| d.severity == Severity::Error);
+    if let Some(last) = last.filter(|d| d.help.is_none() && !d.location.is_unknown()) {
+        last.help =
+            Some("correct the file there, or write it again with the tool it came from".to_owned());
+    }
+    all
+}
+
 #[cfg(test)]
 mod tests {
+    use hla_ir::Location;
+
     use super::*;
 
     #[test]
     fn the_declaration_of_the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn an_error_in_a_file_has_a_next_step() {
+        let place = Location::file("m.mlir", 2, 3);
+        let wrong = Diagnostic::error(place.clone(), "no");
+        let helped = Diagnostic::error(place, "no").help("do this");
+        let elsewhere = Diagnostic::error(Location::unknown(), "no");
+        let help = |all: &[Diagnostic]| -> Vec<bool> {
+            with_next_step(all)
+                .iter()
+                .map(|d| d.help.is_some())
+                .collect()
+        };
+        assert_eq!(help(&[wrong.clone(), wrong.clone()]), [false, true]);
+        assert_eq!(with_next_step(std::slice::from_ref(&helped)), [helped]);
+        assert_eq!(help(&[elsewhere]), [false]);
     }
 }

@@ -162,7 +162,17 @@ fn process(
                         verify_each: args.verify_each,
                         print_ir_after_all: args.mlir_print_ir_after_all,
                     },
-                )?;
+                )
+                .map_err(|mut errors| {
+                    // Of a pipeline that MLIR cannot read; what its passes say has a place.
+                    for error in errors.iter_mut().filter(|e| e.location.is_unknown()) {
+                        error.help.get_or_insert_with(|| {
+                            "`hlac passes` lists the passes of hlac, `mlir-opt-22 --help` those of MLIR"
+                                .to_owned()
+                        });
+                    }
+                    errors
+                })?;
                 timing.add(text, start.elapsed());
             }
             Step::Ours(pass, options) => {
