@@ -1,5 +1,5 @@
-//! The networks of examples/digits as training functions: float, on the sphere with L_d, ternary;
-//! against JAX in float32 and against central differences in f64.
+//! The networks of examples/digits and examples/cluttered as training functions: float, on the
+//! sphere with L_d, ternary; against JAX in float32 and against central differences in f64.
 
 use hla_ir::{Arg, Attr, DType, Function, Op, Tensor, TensorType, ValueId};
 use hla_reference::evaluate;
@@ -15,11 +15,19 @@ const LAMBDA: f32 = 4.0;
 const LABELS: [f64; BATCH] = [3., 1., 9., 0., 7., 7.];
 
 /// The threshold of a layer on the sphere; the others stay float.
+#[expect(clippy::approx_constant, reason = "0.318 is a threshold, not 1/π")]
 fn threshold(layer: &str) -> Option<f32> {
     match layer {
         "conv2" => Some(0.06),
         "conv3" | "conv4" => Some(0.045),
         "fc2" => Some(0.07),
+        "block1.conv1" => Some(0.106),
+        "block1.conv2" | "block2.conv1" => Some(0.075),
+        "block1.shortcut" => Some(0.318),
+        "block2.conv2" | "block3.conv1" => Some(0.053),
+        "block2.shortcut" => Some(0.225),
+        "block3.conv2" => Some(0.0375),
+        "block3.shortcut" => Some(0.159),
         _ => None,
     }
 }
@@ -180,6 +188,14 @@ impl Network {
     }
 }
 
+fn window(kernel: i64, stride: i64) -> [(&'static str, Attr); 3] {
+    [
+        ("kernel", i64s(&[kernel; 2])),
+        ("stride", i64s(&[stride; 2])),
+        ("pad", i64s(&[0; 4])),
+    ]
+}
+
 fn cnn(kind: &'static str) -> (Function, Vec<Tensor>) {
     let layers: [(&str, &[usize]); 5] = [
         ("conv1", &[16, 3, 3, 1]),
@@ -195,13 +211,6 @@ fn cnn(kind: &'static str) -> (Function, Vec<Tensor>) {
         x = n.norm(x, i + 1);
         x = n.relu(x);
     }
-    let window = |kernel, stride| {
-        [
-            ("kernel", i64s(&[kernel; 2])),
-            ("stride", i64s(&[stride; 2])),
-            ("pad", i64s(&[0; 4])),
-        ]
-    };
     let pool = n.build.op(Op::MaxPool2d, &[x], &window(2, 2));
     x = n.conv(pool, "conv3", [1; 4], 1);
     x = n.norm(x, 3);
@@ -236,6 +245,43 @@ fn mlp(kind: &'static str) -> (Function, Vec<Tensor>) {
     n.finish(x, 0.0)
 }
 
+fn resnet8(kind: &'static str) -> (Function, Vec<Tensor>) {
+    let layers: [(&str, &[usize]); 11] = [
+        ("conv1", &[8, 3, 3, 1]),
+        ("block1.conv1", &[16, 3, 3, 8]),
+        ("block1.conv2", &[16, 3, 3, 16]),
+        ("block1.shortcut", &[16, 1, 1, 8]),
+        ("block2.conv1", &[32, 3, 3, 16]),
+        ("block2.conv2", &[32, 3, 3, 32]),
+        ("block2.shortcut", &[32, 1, 1, 16]),
+        ("block3.conv1", &[64, 3, 3, 32]),
+        ("block3.conv2", &[64, 3, 3, 64]),
+        ("block3.shortcut", &[64, 1, 1, 32]),
+        ("fc", &[10, 1, 1, 64]),
+    ];
+    let mut n = Network::new(kind, &[BATCH, 32, 32, 1], &layers);
+    let mut x = n.get("image");
+    x = n.conv(x, "conv1", [1, 0, 1, 0], 2);
+    x = n.norm(x, 1);
+    x = n.relu(x);
+    for block in 1..4 {
+        let first = 3 * block - 1;
+        let mut y = n.conv(x, &format!("block{block}.conv1"), [1, 0, 1, 0], 2);
+        y = n.norm(y, first);
+        y = n.relu(y);
+        y = n.conv(y, &format!("block{block}.conv2"), [1; 4], 1);
+        y = n.norm(y, first + 1);
+        x = n.build.op(Op::AvgPool2d, &[x], &window(2, 2));
+        x = n.conv(x, &format!("block{block}.shortcut"), [0; 4], 1);
+        x = n.norm(x, first + 2);
+        x = n.build.op(Op::Add, &[y, x], &[]);
+        x = n.relu(x);
+    }
+    x = n.build.op(Op::AvgPool2d, &[x], &window(2, 1));
+    x = n.conv(x, "fc", [0; 4], 1);
+    n.finish(x, 0.1)
+}
+
 /// Compares the objective and every gradient with JAX's; then once more in TOSA alone.
 fn against_jax(tensors: &Tensors, network: &str, (f, inputs): &(Function, Vec<Tensor>)) {
     let (new, report) = passes("hla-autodiff", f).unwrap();
@@ -266,11 +312,17 @@ fn gradients_of_whole_networks_are_those_of_jax() {
         against_jax(&tensors, &format!("mlp.{kind}"), &mlp(kind));
         against_jax(&tensors, &format!("cnn.{kind}"), &cnn(kind));
     }
+    against_jax(&tensors, "resnet8.ternary", &resnet8("ternary"));
 }
 
 #[test]
 fn gradients_of_whole_networks_are_central_differences() {
-    for (f, inputs) in [mlp("float"), mlp("finetune"), cnn("finetune")] {
+    for (f, inputs) in [
+        mlp("float"),
+        mlp("finetune"),
+        cnn("finetune"),
+        resnet8("finetune"),
+    ] {
         let inputs: Vec<ArrayD<f64>> = inputs
             .iter()
             .map(|t| array(t.shape(), t.iter_f64().collect()))
