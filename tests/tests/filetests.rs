@@ -29,7 +29,36 @@ fn main() {
             trials.push(Trial::test(name.clone(), move || test(&path, &name)));
         }
     }
+    trials.push(Trial::test("every_pass_has_a_file", every_pass_has_a_file));
     libtest_mimic::run(&args, trials).exit();
+}
+
+/// Each pass that `hlac passes` lists has a file of its name, which runs it.
+fn every_pass_has_a_file() -> Result<(), Failed> {
+    let folder = root().join("tests/filetests");
+    let outcome = run_in(&folder, &hlac(), &["passes", "--json"], b"");
+    let passes: serde_json::Value = serde_json::from_slice(&outcome.stdout)?;
+    let names: Vec<&str> = passes
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|pass| pass["name"].as_str())
+        .collect();
+    if names.len() < 10 {
+        return Err(format!("only {names:?} are listed").into());
+    }
+    for name in names {
+        let file = format!("{}.mlir", name.trim_start_matches("hla-"));
+        let text = std::fs::read_to_string(folder.join(&file))
+            .map_err(|e| format!("{name} has no filetest {file}: {e}"))?;
+        if !text
+            .lines()
+            .any(|l| l.starts_with("// RUN: hlac opt") && l.contains(name))
+        {
+            return Err(format!("{file} does not run {name}").into());
+        }
+    }
+    Ok(())
 }
 
 fn test(path: &PathBuf, name: &str) -> Result<(), Failed> {
@@ -70,7 +99,10 @@ fn one(path: &Path, line: &str, snapshot: &str) -> Result<(), Failed> {
     }
     let has = |flag: &str| args.iter().any(|a| a == flag);
     if has("--verify-diagnostics") {
-        return Ok(());
+        return match std::fs::read_to_string(path)?.contains("expected-") {
+            true => Ok(()),
+            false => Err("it promises no diagnostic".into()),
+        };
     }
     let shown = if fails {
         outcome.stderr.clone()
