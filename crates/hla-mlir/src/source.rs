@@ -1,5 +1,5 @@
-//! The bytes of a model before MLIR sees them: read, aligned, and checked for nesting that would
-//! exhaust the stack of MLIR's recursive parser.
+//! The bytes of a model before MLIR sees them: read, aligned, and checked for what MLIR's text parser
+//! does not survive: nesting that would exhaust its stack, and `array<index: …>`.
 
 use std::io::Read;
 use std::path::Path;
@@ -77,7 +77,7 @@ impl Source {
         self.bytes().starts_with(BYTECODE_MAGIC)
     }
 
-    /// Refuses text that is empty, binary, or nested beyond reason.
+    /// Refuses text that is empty, binary, nested beyond reason, or has an array of `index` elements.
     pub(crate) fn check(&self, name: &str) -> Result<(), Diagnostic> {
         let at = |line, column| Location::file(name, line, column);
         if self.bytes().iter().all(u8::is_ascii_whitespace) {
@@ -93,7 +93,16 @@ impl Source {
         let (mut line, mut line_start) = (1, 0);
         let mut chars = self.bytes().iter().enumerate();
         let mut previous = 0;
+        let mut array = Array::None;
         while let Some((i, &byte)) = chars.next() {
+            array = array.next(self.bytes(), i);
+            if array == Array::OfIndex {
+                return Err(Diagnostic::error(
+                    at(line, u32::try_from(i - line_start + 1).unwrap_or(0)),
+                    "an array holds integers or floats whose type is written out, not this",
+                )
+                .help("MLIR's parser fails on it; write i64, as in array<i64: 1, 1>"));
+            }
             signs = match byte {
                 b'-' => signs + 1,
                 byte if byte.is_ascii_whitespace() => signs,
@@ -148,9 +157,76 @@ impl Source {
     }
 }
 
+/// How much of `array<index` has been read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Array {
+    None,
+    /// The keyword `array`, which begins a dense array.
+    Keyword,
+    /// The bracket behind it.
+    Open,
+    /// An element type of no width, or an alias that may be one: MLIR divides by its width.
+    OfIndex,
+}
+
+impl Array {
+    /// The state behind the byte at `i`; space and comments change nothing.
+    fn next(self, text: &[u8], i: usize) -> Array {
+        let (before, rest) = text.split_at(i);
+        let is_word = |b: &u8| b.is_ascii_alphanumeric() || b"_$.-".contains(b);
+        let ends = |word: &[u8]| rest.get(word.len()).is_none_or(|b| !is_word(b));
+        match (self, rest[0]) {
+            (_, byte) if byte.is_ascii_whitespace() => self,
+            (_, b'/') if rest.starts_with(b"//") || before.ends_with(b"/") => self,
+            (Array::Keyword, b'<') => Array::Open,
+            (Array::Open, b'!') => Array::OfIndex,
+            (Array::Open, b'i') if rest.starts_with(b"index") && ends(b"index") => Array::OfIndex,
+            // The other letters of the keyword.
+            (Array::Keyword, _) if before.last().is_some_and(is_word) && is_word(&rest[0]) => self,
+            (_, b'a')
+                if rest.starts_with(b"array")
+                    && ends(b"array")
+                    && !before
+                        .last()
+                        .is_some_and(|b| is_word(b) || b"#!%@".contains(b)) =>
+            {
+                Array::Keyword
+            }
+            _ => Array::None,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn arrays_of_indices_are_refused() {
+        let check = |text: &str| Source::new(text.as_bytes()).check("m");
+        let error = check("module\n  attributes {a = array<index: 1>}").unwrap_err();
+        assert_eq!((error.location.line, error.location.column), (2, 25));
+        for text in [
+            "a = array< // c\n index>",
+            "array // array<i8>\n <!t: 1>",
+            "array<index>",
+        ] {
+            assert!(check(text).is_err(), "{text}");
+        }
+        for text in [
+            "array<i64: 1, 2>",
+            "array<indexed>",
+            "my_array<index>",
+            "!llvm.array<index>",
+            "#array<index>",
+            "array, <index>",
+            "dense<1> : tensor<2xindex>",
+            "\"array<index>\" // array<index>",
+            "arrays<index>",
+        ] {
+            assert!(check(text).is_ok(), "{text}");
+        }
+    }
 
     #[test]
     fn alignment_and_nul() {

@@ -86,6 +86,10 @@ fn odd_texts_are_refused() {
         ),
         func("  cf.br ^a\n^a:\n  return %x : tensor<2xf32>"),
         func("  \"other.end\"() : () -> ()"),
+        // This ends `mlir-opt-22` by a signal.
+        func(
+            "  %a = \"tosa.abs\"(%x) {a = array<index: 1>} : (tensor<2xf32>) -> tensor<2xf32>\n  return %a : tensor<2xf32>",
+        ),
         // Extents and products of extents that overflow.
         "func.func @f(%x: tensor<9223372036854775807x9223372036854775807xf32>) { return }"
             .to_owned(),
