@@ -1,5 +1,6 @@
 //! Training from the first epoch to the compiled network.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 
 use super::*;
@@ -215,6 +216,19 @@ fn wait_for(child: &mut Child, text: &str) -> String {
     panic!("'{text}' never came: {read}");
 }
 
+/// Interrupts a training as Ctrl-C does, and gives the rest of what it says.
+#[track_caller]
+fn interrupt(mut child: Child) -> String {
+    let pid = child.id().to_string();
+    let kill = Command::new("kill").args(["-INT", &pid]).status().unwrap();
+    assert!(kill.success());
+    let mut rest = String::new();
+    let mut stderr = child.stderr.take().unwrap();
+    stderr.read_to_string(&mut rest).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{rest}");
+    rest
+}
+
 #[test]
 fn an_interrupted_training_says_how_to_go_on_and_goes_on_to_the_same_bits() {
     let place = Place::new();
@@ -229,22 +243,7 @@ fn an_interrupted_training_says_how_to_go_on_and_goes_on_to_the_same_bits() {
     let options = format!("{SHORT} --checkpoint state --metrics m.jsonl -o out.safetensors");
     let mut child = place.start("cnn.mlir", &options);
     wait_for(&mut child, "epoch 3/7");
-    let pid = child.id().to_string();
-    assert!(
-        Command::new("kill")
-            .args(["-INT", &pid])
-            .status()
-            .unwrap()
-            .success()
-    );
-    let mut rest = String::new();
-    child
-        .stderr
-        .take()
-        .unwrap()
-        .read_to_string(&mut rest)
-        .unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(130), "{rest}");
+    let rest = interrupt(child);
     assert!(rest.contains("--resume"), "{rest}");
     assert!(!place.path("out.safetensors").exists());
 
@@ -281,6 +280,33 @@ fn an_interrupted_training_says_how_to_go_on_and_goes_on_to_the_same_bits() {
     expected.extend(["m.jsonl", "out.safetensors", "state"].map(str::to_owned));
     expected.sort();
     assert_eq!(place.files(), expected);
+}
+
+#[test]
+fn an_interruption_before_the_first_checkpoint_is_told_as_one() {
+    let place = Place::new();
+    // Enough images that the first epoch runs when the signal comes; files of zeros take no space.
+    let count: u64 = 1 << 21;
+    for (name, shape, bytes) in [
+        ("z-images.npy", format!("({count}, 8, 8, 1)"), 64 * count),
+        ("z-labels.npy", format!("({count},)"), count),
+    ] {
+        let header = format!("{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, }}");
+        let header = [
+            b"\x93NUMPY\x01\x00v\x00",
+            format!("{header:<117}\n").as_bytes(),
+        ]
+        .concat();
+        place.write(name, &header);
+        let file = File::options().append(true).open(place.path(name)).unwrap();
+        file.set_len(128 + bytes).unwrap();
+    }
+    let options = "--data z-images.npy --epochs-per-t 1 --ternary-epochs 1 --checkpoint state --resume -o out.safetensors";
+    let mut child = place.start("cnn.mlir", options);
+    wait_for(&mut child, "no checkpoint yet");
+    let rest = interrupt(child);
+    assert!(rest.contains("none was complete"), "{rest}");
+    assert!(!place.path("out.safetensors").exists());
 }
 
 #[test]

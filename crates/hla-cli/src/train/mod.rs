@@ -179,22 +179,19 @@ pub fn train(
 
 /// What a user who interrupted a training should know.
 fn stopped(options: &Options, epochs: u64) -> String {
-    let kept = options
-        .process
-        .checkpoint
-        .as_ref()
-        .filter(|f| checkpoint::find(f).is_some());
-    match kept {
-        Some(folder) => format!(
-            "stopped after {epochs} epochs; {} was not written\n\
-             help: the same command with --resume goes on from {}",
-            options.output.display(),
+    let folder = options.process.checkpoint.as_deref();
+    let kept = folder.is_some_and(|f| checkpoint::find(f).is_some());
+    let next = match folder {
+        Some(folder) if kept => format!(
+            "the same command with --resume goes on from {}",
             folder.display()
         ),
-        None => format!(
-            "stopped after {epochs} epochs; {} was not written, and nothing was kept\n\
-             help: with --checkpoint DIR a training can go on where it was stopped",
-            options.output.display()
-        ),
-    }
+        Some(_) => "a checkpoint is written after each epoch, and none was complete".to_owned(),
+        None => "with --checkpoint DIR a training can go on where it was stopped".to_owned(),
+    };
+    let nothing = if kept { "" } else { ", and nothing was kept" };
+    format!(
+        "stopped after {epochs} epochs; {} was not written{nothing}\nhelp: {next}",
+        options.output.display()
+    )
 }
