@@ -6,7 +6,7 @@
 //! packed and places become spans.
 //!
 //! - `place` is where values are, [`chain`] elementwise ops over a domain;
-//! - `prepare` says an op by another that is decomposed;
+//! - `prepare` says some nodes in another way first;
 //! - `results` brings results to their outputs, `finish` plans the arena;
 //! - `constants` keeps equal constants once, `linalg` writes the whole program for the CPU.
 
@@ -106,6 +106,7 @@ fn lower_function(
 ) -> Result<(), Diagnostic> {
     function.refuse_opaque("code generation for a GPU")?;
     let decomposed = decompose(&prepare::prepare(function)?)?;
+    let decomposed = prepare::widen_last(&decomposed)?;
     let function = &decomposed;
     refuse_huge(function)?;
     let signature = Signature::of(function)?;
