@@ -5,6 +5,8 @@
 mod gpu;
 #[path = "all/hostile.rs"]
 mod hostile;
+#[path = "all/kernels.rs"]
+mod kernels;
 #[path = "all/parsing.rs"]
 mod parsing;
 #[path = "all/round_trip.rs"]
