@@ -32,6 +32,7 @@ pub mod fuse;
 pub mod hyperspherical;
 pub mod loss;
 pub mod loss_aware;
+pub mod mixed_precision;
 pub mod pack;
 pub mod plan_layout;
 pub mod quantize_activations;

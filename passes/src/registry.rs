@@ -46,6 +46,7 @@ static REGISTRY: &[PassInfo] = &[
     crate::loss_aware::PASS,
     crate::autodiff::PASS,
     crate::sgd::PASS,
+    crate::mixed_precision::PASS,
     crate::training::steps::FINETUNE_STEP,
     crate::training::steps::TERNARY_STEP,
     crate::training::steps::EVALUATE,

@@ -314,7 +314,7 @@ ops! {
         attr("mu", AttrKind::F32, Default::F32(0.9)), attr("weight_decay", AttrKind::F32, Default::F32(0.0)), attr("nesterov", AttrKind::Bool, Default::Bool(false))
     } => training::sgd_update;
 
-    /// Gradient of `tosa.conv2d` by its input, from that by its result and the weight: Σ over (kh, kw, oc) of g·w for each input element.
+    /// Gradient of `tosa.conv2d` by its input, from that by its result and the weight: Σ over (kh, kw, oc) of g·w for each input element. Factors of f16 or bf16 are summed in f32, as in the three gradients that follow.
     Conv2dInputGrad "hla.conv2d_input_grad" (one("gradient"), one("weight")) { PAD, STRIDE, DILATION, INPUT_SHAPE } => gradient::conv2d_input;
     /// Gradient of `tosa.conv2d` by its weight, from its input and the gradient by its result: Σ over (n, oh, ow) of x·g for each weight.
     Conv2dWeightGrad "hla.conv2d_weight_grad" (one("input"), one("gradient")) { KERNEL, PAD, STRIDE, DILATION } => gradient::conv2d_weight;

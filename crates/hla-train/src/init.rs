@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use hla_ir::{DType, Diagnostic, Location, Tensor};
+use hla_passes::mixed_precision::loss_scale;
 use hla_passes::training::{Role, StateSpec};
 use hla_runtime::State;
 use safetensors::tensor::{Dtype, SafeTensors};
@@ -13,7 +14,8 @@ use crate::random::Random;
 /// The state before the first step. What `weights` has is taken from there; for the rest,
 /// - weights of contractions are normal with variance 2/m (Kaiming and others, arXiv 1502.01852),
 ///   m inputs going into each output, each drawn from the seed and its name;
-/// - γ, running variances and the scales of TTQ are 1, everything else is 0.
+/// - γ, running variances and the scales of TTQ are 1, the scale of gradients in f16 is 2¹⁶, everything
+///   else is 0.
 ///
 /// # Errors
 /// A weight of another shape than the model's.
@@ -58,15 +60,22 @@ fn drawn(spec: &StateSpec, seed: u64) -> Result<Tensor, Diagnostic> {
                 .map_err(|e| Diagnostic::error(Location::unknown(), e))?
         }
         Role::NormScale | Role::RunningVariance | Role::TtqScale => one(1.0),
-        Role::Bias | Role::NormOffset | Role::RunningMean | Role::Threshold | Role::Momentum => {
-            one(0.0)
-        }
+        Role::LossScale => one(loss_scale::INITIAL),
+        Role::Bias
+        | Role::NormOffset
+        | Role::RunningMean
+        | Role::Threshold
+        | Role::Momentum
+        | Role::CleanSteps => one(0.0),
     })
 }
 
 /// Whether a tensor is the model's own, not one that training adds.
 pub(crate) fn is_of_model(role: Role) -> bool {
-    !matches!(role, Role::Threshold | Role::Momentum | Role::TtqScale)
+    !matches!(
+        role,
+        Role::Threshold | Role::Momentum | Role::TtqScale | Role::LossScale | Role::CleanSteps
+    )
 }
 
 /// Reads the model's parameters from a safetensors file; `f16` and `bf16` become `f32`. Tensors

@@ -6,6 +6,7 @@
 //!
 //! - [`TrainingOptions`]: what a user chooses; [`build`] makes all graphs of a training;
 //! - [`steps`]: the pipelines `hla-finetune-step`, `hla-ternary-step` and `hla-evaluate`, each a pass;
+//! - `precision`: the same graphs with contractions in 16 bits;
 //! - `check`: what a model must be; [`plan`]: what a driver is handed;
 //! - `weights`, `batch_norm`, `roles`: what is what in a model; `edit`: what the passes share.
 
@@ -13,6 +14,7 @@ mod check;
 mod graphs;
 mod options;
 pub mod plan;
+mod precision;
 pub mod steps;
 
 pub(crate) mod batch_norm;
@@ -27,6 +29,7 @@ pub use options::{
     ThresholdSource, TrainingOptions, TwnScale,
 };
 pub use plan::{LayerPlan, Role, StateSpec, TrainingGraphs};
+pub use precision::with_precision;
 pub(crate) use roles::roles;
 pub(crate) use weights::Weights;
 

@@ -81,6 +81,11 @@ pub enum Role {
     Momentum,
     /// W_p or W_n of TTQ.
     TtqScale,
+    /// The scale of gradients in f16: see
+    /// [`loss_scale`](crate::mixed_precision::loss_scale).
+    LossScale,
+    /// How many steps went well with that scale.
+    CleanSteps,
 }
 
 /// A weight that becomes ternary.

@@ -15,9 +15,21 @@ fn input_type(cx: &Infer<'_>) -> Result<TensorType, String> {
 }
 
 fn need_float(cx: &Infer<'_>) -> Result<(), String> {
+    need_floats(cx, DType::F32)
+}
+
+/// Operands of a contraction: of one float type, whose products are summed in f32.
+fn need_factors(cx: &Infer<'_>) -> Result<(), String> {
+    match cx.operand(0).dtype {
+        half @ (DType::F16 | DType::BF16) => need_floats(cx, half),
+        _ => need_floats(cx, DType::F32),
+    }
+}
+
+fn need_floats(cx: &Infer<'_>, dtype: DType) -> Result<(), String> {
     for (i, operand) in cx.operands.iter().enumerate() {
         let name = cx.def.operands[i].name;
-        need_dtype(name, operand, DType::F32)?;
+        need_dtype(name, operand, dtype)?;
         need_rank(name, operand, 4)?;
         if operand.elements() == 0 {
             return Err(wrong_type(name, operand, "a tensor that is not empty"));
@@ -31,7 +43,7 @@ fn need_gradient(cx: &Infer<'_>, i: usize, shape: [usize; 4]) -> Result<(), Stri
     if cx.operand(i).shape == shape {
         return Ok(());
     }
-    let wanted = TensorType::try_new(shape, DType::F32)?.to_string();
+    let wanted = TensorType::try_new(shape, cx.operand(i).dtype)?.to_string();
     Err(wrong_type("gradient", cx.operand(i), &wanted))
 }
 
@@ -48,7 +60,7 @@ fn forward(cx: &Infer<'_>, input: &TensorType, kernel: [usize; 2]) -> Result<[us
 }
 
 pub(crate) fn conv2d_input(cx: &Infer<'_>) -> Result<Vec<TensorType>, String> {
-    need_float(cx)?;
+    need_factors(cx)?;
     let input = input_type(cx)?;
     let &[columns, kh, kw, channels] = &cx.operand(1).shape[..] else {
         return Err("the weight has no rank of 4".to_owned());
@@ -65,7 +77,7 @@ pub(crate) fn conv2d_input(cx: &Infer<'_>) -> Result<Vec<TensorType>, String> {
 }
 
 pub(crate) fn conv2d_weight(cx: &Infer<'_>) -> Result<Vec<TensorType>, String> {
-    need_float(cx)?;
+    need_factors(cx)?;
     let kernel: [usize; 2] = cx.array("kernel", 1)?;
     let input = cx.operand(0);
     let columns = cx.operand(1).shape[3];
@@ -76,7 +88,7 @@ pub(crate) fn conv2d_weight(cx: &Infer<'_>) -> Result<Vec<TensorType>, String> {
 }
 
 pub(crate) fn depthwise_conv2d_input(cx: &Infer<'_>) -> Result<Vec<TensorType>, String> {
-    need_float(cx)?;
+    need_factors(cx)?;
     let input = input_type(cx)?;
     let &[kh, kw, channels, multiplier] = &cx.operand(1).shape[..] else {
         return Err("the weight has no rank of 4".to_owned());
@@ -94,7 +106,7 @@ pub(crate) fn depthwise_conv2d_input(cx: &Infer<'_>) -> Result<Vec<TensorType>, 
 }
 
 pub(crate) fn depthwise_conv2d_weight(cx: &Infer<'_>) -> Result<Vec<TensorType>, String> {
-    need_float(cx)?;
+    need_factors(cx)?;
     let kernel: [usize; 2] = cx.array("kernel", 1)?;
     let input = cx.operand(0);
     let (channels, columns) = (input.shape[3], cx.operand(1).shape[3]);

@@ -8,7 +8,7 @@ use super::generate::{Random, ints, op_case};
 use super::pooling::{POOLS, pool_attrs};
 use crate::tolerance::Tolerance::{self, Exact, Ulps};
 
-use DType::{F32, I32};
+use DType::{BF16, F16, F32, I32};
 
 pub(super) fn add_to(cases: &mut Vec<Case>) {
     convolutions(cases);
@@ -53,7 +53,13 @@ const LARGE: [Convolution; 3] = [
 ];
 
 /// Both gradients of one convolution. On a grid all sums are exact, in whatever order.
-fn gradients_of(cases: &mut Vec<Case>, c: &Convolution, depthwise: bool, tolerance: Tolerance) {
+fn gradients_of(
+    cases: &mut Vec<Case>,
+    c: &Convolution,
+    depthwise: bool,
+    dtype: DType,
+    tolerance: Tolerance,
+) {
     let [oc, kh, kw] = c.kernel;
     let [n, .., channels] = c.input;
     let (name, by_input, by_weight, weight, columns) = match depthwise {
@@ -72,13 +78,17 @@ fn gradients_of(cases: &mut Vec<Case>, c: &Convolution, depthwise: bool, toleran
             oc * channels,
         ),
     };
-    let real = if tolerance == Exact { "" } else { "_real" };
+    let real = match (dtype, tolerance) {
+        (F32, Exact) => String::new(),
+        (F32, _) => "_real".to_owned(),
+        (half, _) => format!("_{}", half.name()),
+    };
     let [oh, ow] = extents(c.input, [kh, kw], c.pad, c.stride, c.dilation);
     let gradient = [n, oh, ow, columns];
     let mut random = Random::new(c.tag);
     let mut values = |shape: &[usize]| match tolerance == Exact {
-        true => random.grid(shape, F32),
-        false => random.real(shape, F32, -1.0, 1.0),
+        true => random.grid(shape, dtype),
+        false => random.real(shape, dtype, -1.0, 1.0),
     };
     let attrs = c
         .attrs()
@@ -94,14 +104,23 @@ fn gradients_of(cases: &mut Vec<Case>, c: &Convolution, depthwise: bool, toleran
 
 fn convolutions(cases: &mut Vec<Case>) {
     for c in CONVOLUTIONS.iter().chain(&LARGE) {
-        gradients_of(cases, c, false, Exact);
+        gradients_of(cases, c, false, F32, Exact);
     }
     for c in CONVOLUTIONS[3..9].iter().chain(&LARGE) {
-        gradients_of(cases, c, false, NEAR);
+        gradients_of(cases, c, false, F32, NEAR);
     }
     for c in &DEPTHWISE {
-        gradients_of(cases, c, true, Exact);
-        gradients_of(cases, c, true, NEAR);
+        gradients_of(cases, c, true, F32, Exact);
+        gradients_of(cases, c, true, F32, NEAR);
+    }
+    // Factors of 16 bits, summed in f32: exact on a grid too.
+    for half in [BF16, F16] {
+        for c in CONVOLUTIONS[3..9].iter().chain(&LARGE) {
+            gradients_of(cases, c, false, half, Exact);
+        }
+        for c in &DEPTHWISE {
+            gradients_of(cases, c, true, half, Exact);
+        }
     }
 }
 

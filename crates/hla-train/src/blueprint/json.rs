@@ -64,6 +64,8 @@ enum RoleName {
     Threshold,
     Momentum,
     TtqScale,
+    LossScale,
+    CleanSteps,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -165,6 +167,8 @@ fn entry(spec: &StateSpec) -> Entry {
         Role::Threshold => RoleName::Threshold,
         Role::Momentum => RoleName::Momentum,
         Role::TtqScale => RoleName::TtqScale,
+        Role::LossScale => RoleName::LossScale,
+        Role::CleanSteps => RoleName::CleanSteps,
     };
     Entry {
         name: spec.name.clone(),
@@ -190,6 +194,8 @@ fn spec(entry: Entry) -> Result<StateSpec, String> {
         (RoleName::Threshold, _) => Role::Threshold,
         (RoleName::Momentum, _) => Role::Momentum,
         (RoleName::TtqScale, _) => Role::TtqScale,
+        (RoleName::LossScale, _) => Role::LossScale,
+        (RoleName::CleanSteps, _) => Role::CleanSteps,
     };
     Ok(StateSpec {
         ty: ty(entry.shape, &entry.dtype)?,

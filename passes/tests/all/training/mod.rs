@@ -3,6 +3,8 @@
 mod build;
 mod decomposed;
 mod equations;
+mod loss_scale;
+mod mixed;
 mod model;
 mod numbers;
 mod recognition;

@@ -97,7 +97,8 @@ pub fn values(functions: &[&Function]) -> Values {
         let splat = |v: f64| Tensor::splat(ty.clone(), v);
         let value = match name.rsplit('.').next().unwrap() {
             "running_var" => splat(1.0),
-            "running_mean" | "momentum" | "bias" => splat(0.0),
+            "running_mean" | "momentum" | "bias" | "clean_steps" => splat(0.0),
+            "loss_scale" => splat(1024.0),
             "weight" if name.starts_with("bn") => splat(1.0),
             "threshold" => splat(0.2),
             "positive" | "negative" => splat(0.5),
