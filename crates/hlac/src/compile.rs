@@ -8,13 +8,15 @@ use hla_ir::cost::total_multiplications;
 use hla_ir::{Diagnostic, Function, Location, Module, Tensor};
 use hla_passes::{Activations, Calibrator, Report};
 
-use crate::summary::{Kernel, Summary};
+use crate::cuda::names_gpu;
+use crate::summary::{Kernel, Summary, Table};
 use crate::{Error, Model, Result, run};
 
 /// How a model is compiled.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// `native`, `x86_64`, `aarch64`, or a triple of these.
+    /// `native`, `x86_64`, `aarch64`, a triple of these; or `cuda`, `cuda:sm_90` and so on, for
+    /// [`compile_cuda`](crate::compile_cuda()).
     pub target: String,
     /// Processor features to add, to remove (`-fma`), or a level (`x86-64-v4`).
     pub cpu: Vec<String>,
@@ -124,15 +126,7 @@ pub fn compile_observed(
     observe: &mut dyn FnMut(&Phase<'_>),
 ) -> Result<Compiled> {
     let target = Target::parse(&options.target, &options.cpu)?;
-    let mut tables = Vec::new();
-    let mut remarks = Vec::new();
-    let function = ternarize(model, options, &mut |phase| {
-        if let Some(report) = phase.report {
-            tables.extend(report.tables.iter().map(Into::into));
-            remarks.extend(report.remarks.iter().map(Diagnostic::to_string));
-        }
-        observe(phase);
-    })?;
+    let (function, changes) = changed(model, options, observe)?;
     let start = Instant::now();
     let name = options
         .name
@@ -160,11 +154,11 @@ pub fn compile_observed(
         model: name,
         target: target.triple().to_string(),
         features: target.features().map(str::to_owned).collect(),
-        tables,
-        multiplications_before: total_multiplications(model.function()),
-        multiplications_after: total_multiplications(&function),
-        weight_bytes_before: constant_bytes(model.function()),
-        weight_bytes_after: constant_bytes(&function),
+        tables: changes.tables,
+        multiplications_before: changes.multiplications[0],
+        multiplications_after: changes.multiplications[1],
+        weight_bytes_before: changes.weight_bytes[0],
+        weight_bytes_after: changes.weight_bytes[1],
         state_bytes: report.state_bytes,
         workspace_bytes: report.workspace_bytes,
         object_bytes: object.len() as u64,
@@ -178,7 +172,7 @@ pub fn compile_observed(
             })
             .collect(),
         notes: report.notes,
-        remarks,
+        remarks: changes.remarks,
     };
     Ok(Compiled {
         object,
@@ -188,6 +182,40 @@ pub fn compile_observed(
         summary,
         function,
     })
+}
+
+/// What the passes of a compilation did.
+pub(crate) struct Changes {
+    pub tables: Vec<Table>,
+    pub remarks: Vec<String>,
+    /// Before and after.
+    pub multiplications: [u64; 2],
+    /// Before and after.
+    pub weight_bytes: [u64; 2],
+}
+
+/// [`ternarize`], and what it did.
+pub(crate) fn changed(
+    model: &Model,
+    options: &Options,
+    observe: &mut dyn FnMut(&Phase<'_>),
+) -> Result<(Function, Changes)> {
+    let mut tables = Vec::new();
+    let mut remarks = Vec::new();
+    let function = ternarize(model, options, &mut |phase| {
+        if let Some(report) = phase.report {
+            tables.extend(report.tables.iter().map(Into::into));
+            remarks.extend(report.remarks.iter().map(Diagnostic::to_string));
+        }
+        observe(phase);
+    })?;
+    let changes = Changes {
+        tables,
+        remarks,
+        multiplications: [model.function(), &function].map(total_multiplications),
+        weight_bytes: [model.function(), &function].map(constant_bytes),
+    };
+    Ok((function, changes))
 }
 
 /// Runs the passes of a compilation: gives the function that code is generated from.
@@ -211,7 +239,7 @@ pub fn ternarize(
         .help("give the trained weights with --weights model.safetensors")
         .into());
     }
-    let passes = hla_passes::inference_pipeline(&hla_passes::CompileOptions {
+    let mut passes = hla_passes::inference_pipeline(&hla_passes::CompileOptions {
         sparsity: options.sparsity,
         ternarize: options.ternarize.clone(),
         activations: options.activations,
@@ -220,6 +248,10 @@ pub fn ternarize(
             _ => None,
         },
     })?;
+    if names_gpu(&options.target) {
+        // The layouts are those of the kernels for processors.
+        passes.retain(|(pass, _)| pass.name != hla_passes::plan_layout::PASS.name);
+    }
     Ok(hla_passes::run(
         model.function(),
         &passes,

@@ -103,6 +103,71 @@ fn ratio(before: u64, after: u64) -> String {
     }
 }
 
+/// Tables of layers, and two numbers before and after.
+fn write_changes(
+    f: &mut fmt::Formatter<'_>,
+    tables: &[Table],
+    [mb, ma]: [u64; 2],
+    [wb, wa]: [u64; 2],
+) -> fmt::Result {
+    // What else the passes tell is in the JSON, and in `hlac opt --report`.
+    let of_layers = |t: &&Table| t.columns.first().is_some_and(|c| c == "layer");
+    for table in tables.iter().filter(of_layers) {
+        write!(f, "\n{}", table.text)?;
+    }
+    writeln!(f)?;
+    writeln!(
+        f,
+        "multiplications  {:>14} -> {:>12}{}",
+        grouped(mb),
+        grouped(ma),
+        ratio(mb, ma)
+    )?;
+    writeln!(
+        f,
+        "weight bytes     {:>14} -> {:>12}{}",
+        grouped(wb),
+        grouped(wa),
+        ratio(wb, wa)
+    )
+}
+
+/// What a compilation for a GPU did.
+#[derive(Clone, Debug, Serialize)]
+pub struct CudaSummary {
+    /// Name of the model, which its function has in the program.
+    pub model: String,
+    /// `cuda:sm_80`.
+    pub target: String,
+    /// Tables of the passes, such as one row for each ternary layer.
+    pub tables: Vec<Table>,
+    /// Scalar multiplications of one inference as the model was given.
+    pub multiplications_before: u64,
+    /// Scalar multiplications of one inference that are left.
+    pub multiplications_after: u64,
+    /// Bytes of weights as the model was given.
+    pub weight_bytes_before: u64,
+    /// Bytes of weights in the program.
+    pub weight_bytes_after: u64,
+    /// The program, as `hlac inspect` tells it.
+    pub program: hla_runtime::program::Summary,
+    /// Remarks and warnings, as text.
+    pub remarks: Vec<String>,
+}
+
+impl fmt::Display for CudaSummary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{} for {}", self.model, self.target)?;
+        write_changes(
+            f,
+            &self.tables,
+            [self.multiplications_before, self.multiplications_after],
+            [self.weight_bytes_before, self.weight_bytes_after],
+        )?;
+        write!(f, "\n{}", self.program)
+    }
+}
+
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let features = match self.features.is_empty() {
@@ -113,27 +178,11 @@ impl fmt::Display for Summary {
         for note in &self.notes {
             writeln!(f, "note: {note}")?;
         }
-        // What else the passes tell is in the JSON, and in `hlac opt --report`.
-        let of_layers = |t: &&Table| t.columns.first().is_some_and(|c| c == "layer");
-        for table in self.tables.iter().filter(of_layers) {
-            write!(f, "\n{}", table.text)?;
-        }
-        let (mb, ma) = (self.multiplications_before, self.multiplications_after);
-        let (wb, wa) = (self.weight_bytes_before, self.weight_bytes_after);
-        writeln!(f)?;
-        writeln!(
+        write_changes(
             f,
-            "multiplications  {:>14} -> {:>12}{}",
-            grouped(mb),
-            grouped(ma),
-            ratio(mb, ma)
-        )?;
-        writeln!(
-            f,
-            "weight bytes     {:>14} -> {:>12}{}",
-            grouped(wb),
-            grouped(wa),
-            ratio(wb, wa)
+            &self.tables,
+            [self.multiplications_before, self.multiplications_after],
+            [self.weight_bytes_before, self.weight_bytes_after],
         )?;
         writeln!(
             f,

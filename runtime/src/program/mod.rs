@@ -38,7 +38,21 @@ pub fn read(path: &Path) -> Result<DeviceProgram, Diagnostic> {
         Diagnostic::error(place.clone(), format!("the program cannot be read: {e}"))
             .help("check the path and its permissions")
     })?;
-    let program = decode(&bytes)
+    parse(&path.to_string_lossy(), &bytes)
+}
+
+/// Whether these bytes begin as a program does.
+pub fn begins_program(bytes: &[u8]) -> bool {
+    bytes.starts_with(format::MAGIC)
+}
+
+/// A program of bytes that came from a file of this name: see [`read`].
+///
+/// # Errors
+/// As there.
+pub fn parse(name: &str, bytes: &[u8]) -> Result<DeviceProgram, Diagnostic> {
+    let place = Location::file(name, 0, 0);
+    let program = decode(bytes)
         .map_err(|(message, help)| Diagnostic::error(place.clone(), message).help(help))?;
     plan::check(&program).map_err(|e| Diagnostic {
         location: place,

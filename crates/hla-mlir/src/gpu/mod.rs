@@ -3,12 +3,14 @@
 //!
 //! - [`chip`] lists the GPUs;
 //! - `math.mlir` defines the mathematical functions;
-//! - [`to_ptx`] is the way: kernels → one `gpu.module` for some of them → NVVM → PTX.
+//! - [`to_ptx`] is the way: kernels → one `gpu.module` for some of them → NVVM → PTX;
+//! - [`program`] makes a program of it that the runtime knows.
 //!
 //! The same kernels give the same bytes: how they are spread over modules depends on their number
 //! alone, and each module is compiled by itself.
 
 pub mod chip;
+mod program;
 
 use hla_gpu::KernelCode;
 use hla_gpu::kernel::NAME;
@@ -16,6 +18,7 @@ use hla_ir::{Diagnostic, Location, Severity};
 use hla_runtime::plan::Kernel;
 
 pub use chip::Chip;
+pub use program::program;
 
 use crate::ffi::{Dialects, Ir, in_use};
 use crate::pipeline::PipelineOptions;

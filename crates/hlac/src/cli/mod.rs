@@ -10,7 +10,7 @@ mod run;
 mod train;
 mod verify;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use hla_cli::{compare, output, report, tell, timing};
 use hla_ir::{Diagnostic, Severity};
 
@@ -31,6 +31,7 @@ Examples:
   hlac run cnn.mlir --weights cnn.safetensors --input @images.npy --output @logits.npy
   hlac opt cnn.mlir --weights cnn.safetensors \\
       --pass-pipeline='builtin.module(hla-freeze,canonicalize)'
+  hlac compile cnn.mlir --weights cnn.safetensors --target cuda --precision bf16 -o cnn.hlaprog
   hlac inspect cnn.o --count-multiplies
 
 A model is MLIR text or bytecode in the TOSA dialect; `-` reads it from standard input.
@@ -39,7 +40,7 @@ Exit status: 0 done, 1 the input cannot be used, 2 the command line is wrong, 70
 
 #[derive(Subcommand)]
 enum Command {
-    /// Make a model ternary and write an object file and a C header
+    /// Make a model ternary and write an object file and a C header, or a program for a GPU
     Compile(compile::Args),
     /// Train a model to be ternary
     Train(Box<train::Args>),
@@ -49,7 +50,7 @@ enum Command {
     Opt(opt::Args),
     /// List the passes of hlac and their options
     Passes(passes::Args),
-    /// Tell what is in a model, an object, a weight file or a .npy file
+    /// Tell what is in a model, an object, a GPU program, a weight file or a .npy file
     Inspect(inspect::Args),
     /// Print a completion script for a shell
     Completions {
@@ -96,9 +97,15 @@ impl From<hla_cli::Failure> for Failure {
     }
 }
 
+/// The command line as it is declared.
+fn command() -> clap::Command {
+    Cli::command().mut_subcommand("train", train::declare)
+}
+
 /// Runs the command that the process was started with; gives its exit status.
 pub fn main() -> u8 {
-    let cli = Cli::parse_from(run::spread(std::env::args_os()));
+    let matches = command().get_matches_from(run::spread(std::env::args_os()));
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|e| e.exit());
     resident::release_code();
     let mut sources = Sources::default();
     let result = match cli.command {
@@ -110,7 +117,7 @@ pub fn main() -> u8 {
         Command::Inspect(args) => inspect::run(&args, &mut sources),
         Command::Completions { shell } => {
             let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Cli::command(), "hlac", &mut script);
+            clap_complete::generate(shell, &mut command(), "hlac", &mut script);
             tell(script).map_err(Failure::from)
         }
     };
@@ -153,7 +160,7 @@ mod tests {
 
     #[test]
     fn the_declaration_of_the_command_line_is_consistent() {
-        Cli::command().debug_assert();
+        command().debug_assert();
     }
 
     #[test]

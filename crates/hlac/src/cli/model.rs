@@ -185,6 +185,11 @@ impl TernaryArgs {
         .find_map(|(given, name)| given.then_some(name))
     }
 
+    /// Whether the way in which layers are computed was chosen.
+    pub fn names_strategy(&self) -> bool {
+        self.strategy.is_some()
+    }
+
     /// Options of a compilation of this model for this machine.
     pub fn options(&self, model: &Model) -> Result<Options, Failure> {
         let default = Options::default();

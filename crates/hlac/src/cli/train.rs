@@ -1,20 +1,23 @@
 //! `hlac train`: from a model and data to a ternary model.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use clap::ValueEnum;
+use clap::builder::ArgPredicate;
 use hla_cli::train::{self, Options, options};
 use hla_cranelift::CodegenOptions;
-use hla_ir::{Diagnostic, Function, Location};
-use hla_passes::training;
-use hla_runtime::StepProgram;
-use hla_train::{Blueprint, compiling};
-use hlac::{Model, ModelOptions};
+use hla_ir::{Diagnostic, Function};
+use hla_passes::training::{self, TrainingGraphs};
+use hla_runtime::device::cuda::Cuda;
+use hla_runtime::{DeviceSession, StepProgram};
+use hla_train::{Blueprint, Part, compiling};
+use hlac::{CudaProgram, CudaTarget, Model, ModelOptions};
 
-use super::Failure;
+use super::compile::{self, PrecisionName, of_gpu};
 use super::model::{STDIN, read_stdin};
-use super::report::{self, Sources};
+use super::output::Outputs;
+use super::report::{self, Sources, visible};
 use super::timing::Timing;
+use super::{Failure, tell};
 
 #[derive(clap::Args)]
 #[command(after_help = format!("{}\n\n{EXAMPLES}", train::ABOUT))]
@@ -27,14 +30,35 @@ pub struct Args {
     function: Option<String>,
     #[command(flatten)]
     options: Options,
-    /// Where training runs
+    /// Where training runs: cpu; cuda; or cuda:sm_90 and so on, whose code older GPUs do not take
     #[arg(
         long,
         value_name = "TARGET",
         default_value = "cpu",
         help_heading = "Run"
     )]
-    target: TargetName,
+    target: String,
+    /// On a GPU: how convolutions and matrix products are computed; in f16 gradients are scaled
+    /// [default: tf32]
+    #[arg(long, value_name = "TYPE", value_enum, help_heading = "Run")]
+    precision: Option<PrecisionName>,
+    /// On a GPU: which one, as the driver counts them [default: 0]
+    #[arg(long, value_name = "N", help_heading = "Run")]
+    device: Option<usize>,
+    /// For a GPU: write the compiled training and do not train; `hla-run train` trains with it, on a
+    /// machine without hlac
+    #[arg(long, value_name = "OUT.hlaprog", help_heading = "Run")]
+    emit_program: Option<PathBuf>,
+}
+
+/// A training that is only compiled has no use for data, nor for a place for weights.
+pub fn declare(command: clap::Command) -> clap::Command {
+    let spare = |arg: clap::Arg| {
+        arg.required(false)
+            .default_value_if("emit_program", ArgPredicate::IsPresent, "-")
+            .required_unless_present("emit_program")
+    };
+    command.mut_arg("data", spare).mut_arg("output", spare)
 }
 
 const EXAMPLES: &str = "\
@@ -45,49 +69,142 @@ Examples:
       the object computes what training evaluated
   hlac train cnn.mlir --data train-images.npy --quantizer float --float-epochs 30 -o float.safetensors
       plain training from random weights
+  hlac train cnn.mlir --target cuda --precision bf16 --batch 256 --emit-program cnn.hlaprog
+      then, on the machine with the GPU: hla-run train cnn.hlaprog --data … -o ternary.safetensors
   hlac train … --checkpoint state/ --resume --metrics run.jsonl --plots plots/ -o out.safetensors
       can be killed at any time and started again with the same command";
 
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum TargetName {
-    /// This machine's processor
-    Cpu,
-    /// A CUDA device; not in this build
-    Cuda,
-}
-
 pub fn run(args: &Args, sources: &mut Sources) -> Result<(), Failure> {
     let options = &args.options;
-    if args.target == TargetName::Cuda {
-        return Err(Diagnostic::error(
-            Location::unknown(),
-            "this build of hlac trains on the processor only: it has no CUDA back end",
-        )
-        .help("leave --target away, or say --target cpu")
-        .into());
+    let gpu = gpu(args)?;
+    if let Some((path, target)) = args.emit_program.as_ref().zip(gpu) {
+        return emit(args, path, target, sources);
     }
+    // A machine without a GPU says so at once.
+    let device = match gpu {
+        Some(_) => Some(Cuda::open(args.device.unwrap_or(0), false).map_err(without_gpu)?),
+        None => None,
+    };
     let prepared = train::prepare(options, &args.model)?;
     let mut timing = Timing::new(options.process.timing);
     let model = timing.phase("read the model", || read(args, sources))?;
     let data = train::open(options)?;
-    let graphs = timing.phase("build the graphs", || {
-        training::build(model.function(), &options::graphs(options))
+    let (graphs, blueprint) = build(args, &model, gpu, sources, &mut timing)?;
+    match gpu.zip(device) {
+        None => {
+            let mut compile = compiling(&graphs, for_processor);
+            train::train(
+                options,
+                prepared,
+                data,
+                &blueprint,
+                &mut compile,
+                sources,
+                timing,
+            )?;
+        }
+        Some((target, device)) => {
+            let made = timing.phase("compile for the GPU", || program(&graphs, target))?;
+            let session = timing.phase("load the program", || {
+                DeviceSession::new(Box::new(device), made.program)
+            })?;
+            let mut compile = |part: Part| -> Result<Box<dyn StepProgram>, Diagnostic> {
+                Ok(Box::new(session.function(part.name())?))
+            };
+            train::train(
+                options,
+                prepared,
+                data,
+                &blueprint,
+                &mut compile,
+                sources,
+                timing,
+            )?;
+        }
+    }
+    Ok(())
+}
+
+/// The GPU that training is for, if it is for one.
+fn gpu(args: &Args) -> Result<Option<CudaTarget>, Failure> {
+    let gpu = compile::gpu(&args.target, args.precision)?;
+    match gpu {
+        Some(_) => {}
+        None if args.target != "cpu" => {
+            return Err(Failure::Usage(format!(
+                "there is no target '{}' for training: cpu, cuda or cuda:sm_90",
+                args.target
+            )));
+        }
+        None if args.device.is_some() => return Err(of_gpu("--device")),
+        None if args.emit_program.is_some() => return Err(of_gpu("--emit-program")),
+        None => {}
+    }
+    Ok(gpu)
+}
+
+/// Compiles the training into a file.
+fn emit(
+    args: &Args,
+    path: &Path,
+    target: CudaTarget,
+    sources: &mut Sources,
+) -> Result<(), Failure> {
+    let process = &args.options.process;
+    let outputs = |bytes: Vec<u8>| {
+        let mut outputs = Outputs::sparing([args.model.as_path()]);
+        outputs.add("--emit-program", path, bytes);
+        outputs
+    };
+    outputs(Vec::new()).check()?;
+    let mut timing = Timing::new(process.timing);
+    let model = timing.phase("read the model", || read(args, sources))?;
+    let (graphs, blueprint) = build(args, &model, Some(target), sources, &mut timing)?;
+    let mut made = timing.phase("compile for the GPU", || program(&graphs, target))?;
+    made.program.driver = Some(blueprint.to_json());
+    timing.phase("write", || outputs(made.bytes()).commit())?;
+    if process.json {
+        let json = serde_json::to_string_pretty(&made.program.summary()).unwrap_or_default();
+        tell(format!("{json}\n"))?;
+    } else if !process.quiet {
+        let text = format!("{}wrote {}\n", made.program.summary(), path.display());
+        tell(&*visible(&text))?;
+    }
+    timing.finish();
+    Ok(())
+}
+
+fn build(
+    args: &Args,
+    model: &Model,
+    gpu: Option<CudaTarget>,
+    sources: &Sources,
+    timing: &mut Timing,
+) -> Result<(TrainingGraphs, Blueprint), Failure> {
+    let options = &args.options;
+    let graphs = timing.phase("build the graphs", || -> Result<_, Failure> {
+        let graphs = training::build(model.function(), &options::graphs(options))?;
+        let precision = gpu.map_or("f32", |gpu| gpu.precision().half());
+        Ok(training::with_precision(graphs, precision)?)
     })?;
     if !options.process.quiet {
         report::print(&graphs.remarks, sources);
     }
     let blueprint = Blueprint::of(&graphs, options::of_graphs(options));
-    let mut compile = compiling(&graphs, compile);
-    train::train(
-        options,
-        prepared,
-        data,
-        &blueprint,
-        &mut compile,
-        sources,
-        timing,
-    )?;
-    Ok(())
+    Ok((graphs, blueprint))
+}
+
+/// All parts of a training as one program.
+fn program(graphs: &TrainingGraphs, target: CudaTarget) -> Result<CudaProgram, Failure> {
+    let parts: Vec<Function> = Part::ALL
+        .iter()
+        .filter_map(|part| {
+            let mut function = part.graph(graphs)?.clone();
+            part.name().clone_into(&mut function.name);
+            Some(function)
+        })
+        .collect();
+    Ok(CudaProgram::compile(parts, target)?)
 }
 
 /// Reads the model for batches of this size; its parameters stay open.
@@ -107,8 +224,19 @@ fn read(args: &Args, sources: &mut Sources) -> Result<Model, Failure> {
     Ok(model)
 }
 
+/// What to do where there is no GPU.
+fn without_gpu(error: Diagnostic) -> Diagnostic {
+    let other = "train with --target cpu; or write the training with --emit-program, and run it with \
+                 hla-run on a machine with a GPU";
+    let help = match &error.help {
+        Some(help) => format!("{help}; or {other}"),
+        None => other.to_owned(),
+    };
+    error.help(help)
+}
+
 /// Compiles a function of a training for this processor.
-fn compile(function: &Function) -> Result<Box<dyn StepProgram>, Diagnostic> {
+fn for_processor(function: &Function) -> Result<Box<dyn StepProgram>, Diagnostic> {
     let program = hla_cranelift::jit_step(function, &CodegenOptions::default())?;
     Ok(Box::new(program))
 }

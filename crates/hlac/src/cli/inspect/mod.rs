@@ -19,8 +19,8 @@ use super::{Failure, tell};
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// A model (.mlir, .mlirbc), an object of hlac (.o), weights (.safetensors) or a tensor (.npy);
-    /// `-` is standard input
+    /// A model (.mlir, .mlirbc), an object of hlac (.o), a program for a GPU (.hlaprog), weights
+    /// (.safetensors) or a tensor (.npy); `-` is standard input
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// Print JSON
@@ -66,6 +66,8 @@ pub fn run(args: &Args, sources: &mut Sources) -> Result<(), Failure> {
     }
     let facts = if is_object {
         object::inspect(&name, &bytes, args.count_multiplies)?
+    } else if hla_runtime::program::begins_program(&bytes) {
+        program(&name, &bytes)?
     } else if bytes.starts_with(b"\x93NUMPY") {
         tensor(&name, bytes)?
     } else if weights::is_safetensors(&name, &bytes) {
@@ -80,6 +82,16 @@ pub fn run(args: &Args, sources: &mut Sources) -> Result<(), Failure> {
         ),
         false => visible(&facts.text).into_owned(),
     })?)
+}
+
+fn program(name: &str, bytes: &[u8]) -> Result<Facts, Failure> {
+    let summary = hla_runtime::program::parse(name, bytes)?.summary();
+    let mut json = serde_json::to_value(&summary).unwrap_or_default();
+    json["kind"] = json!("program");
+    Ok(Facts {
+        json,
+        text: summary.to_string(),
+    })
 }
 
 fn tensor(name: &str, bytes: Vec<u8>) -> Result<Facts, Failure> {
