@@ -17,14 +17,17 @@ pub(super) struct Tile {
     pub(super) resident: usize,
 }
 
-/// Tiles from the largest to the smallest: extents and warps. A warp has at most 64×32 results: 64
-/// registers a thread, with which a kernel fits into 128 on every chip, and an SM has four warps for
-/// each of its processors.
-const TILES: [([usize; 2], [usize; 2]); 4] = [
-    ([128, 128], [2, 4]),
+/// Tiles from the largest to the smallest: extents and warps. The more results a warp has, the less
+/// often it reads what others read too; 64×64 are the most whose sums leave registers for the rest of
+/// a kernel on every chip.
+const TILES: [([usize; 2], [usize; 2]); 7] = [
+    ([128, 128], [2, 2]),
     ([128, 64], [2, 2]),
     ([64, 128], [1, 4]),
     ([64, 64], [2, 2]),
+    ([128, 32], [4, 1]),
+    ([32, 128], [1, 4]),
+    ([32, 32], [2, 2]),
 ];
 
 /// Blocks of a large tile that are worth it: about as many as a GPU runs at once.
@@ -32,25 +35,31 @@ const ENOUGH: usize = 120;
 
 impl Tile {
     /// The tile for a product of m×n results, `parts` of them, whose operands have this type: the first
-    /// that gives enough blocks of which at least three quarters are needed. `coarse` says that operands
-    /// are copied at least 8 bytes at a time. Else a thread has many copies to remember: then the tile
-    /// is the smallest, among twice the threads, and the assembler is kept from saving registers.
+    /// that gives enough blocks and of which at least three quarters are needed along an axis where it
+    /// could be smaller; else the smallest. `coarse` says that operands are copied at least 8 bytes at
+    /// a time. Otherwise a thread has many copies to remember: then the tile is one of 64×64 among
+    /// twice the threads, and the assembler is kept from saving registers.
     pub(super) fn choose([m, n]: [usize; 2], parts: usize, dtype: DType, coarse: bool) -> Tile {
-        let fits = |[rows, columns]: [usize; 2]| {
-            let blocks = m.div_ceil(rows) * n.div_ceil(columns) * parts;
-            let needed =
-                |extent: usize, tile: usize| 3 * extent.next_multiple_of(tile) <= 4 * extent;
-            coarse && blocks >= ENOUGH && needed(m, rows) && needed(n, columns)
-        };
-        let found = TILES.iter().find(|(extents, _)| fits(*extents));
-        let &(extents, warps) = found.unwrap_or(&TILES[3]);
-        Tile {
+        let tile = |extents, warps, resident| Tile {
             extents,
             depth: 64 / dtype.bytes(),
-            warps: if coarse { warps } else { [4, 2] },
+            warps,
             stages: 4,
-            resident: if coarse { 0 } else { 2 },
+            resident,
+        };
+        if !coarse {
+            return tile([64, 64], [4, 2], 2);
         }
+        let fits = |[rows, columns]: [usize; 2]| {
+            let blocks = m.div_ceil(rows) * n.div_ceil(columns) * parts;
+            let needed = |extent: usize, tile: usize| {
+                tile == 32 || 3 * extent.next_multiple_of(tile) <= 4 * extent
+            };
+            blocks >= ENOUGH && needed(m, rows) && needed(n, columns)
+        };
+        let found = TILES.iter().find(|(extents, _)| fits(*extents));
+        let &(extents, warps) = found.unwrap_or(&TILES[6]);
+        tile(extents, warps, 0)
     }
 
     /// Threads of a block.
