@@ -59,6 +59,15 @@ impl Ints {
         }
     }
 
+    /// A number of 32 bits, at least 0, as wide as these.
+    pub(super) fn widen(self, t: &mut Text, value: &Int) -> Int {
+        if self == Ints::SHORT || matches!(value, Int::Known(_)) {
+            return value.clone();
+        }
+        let index = Ints::SHORT.index(t, value);
+        self.of_index(t, &index)
+    }
+
     /// As a value of type `i32`; it must fit.
     pub(super) fn i32(self, t: &mut Text, value: &Int) -> String {
         let name = self.name(t, value);

@@ -6,6 +6,7 @@
 //! - [`op`] turns ops into matrix products, [`epilogue`] is what becomes of their sums;
 //! - [`tensor`] multiplies on tensor cores: [`tile`] by tile, brought to shared memory by
 //!   [`staging`], from there to registers by [`fragment`], and by [`codes`] if weights are packed;
+//!   [`phases`] leaves out the products with zeros that strides put between pixels;
 //! - [`plain`] multiplies any shape and type without them, [`depthwise`] is by itself;
 //! - [`combine`] adds up the parts of sums that were divided among blocks;
 //! - `lower` is where the lowering of a function calls in, [`linalg`] writes the same with ops of
@@ -25,6 +26,7 @@ mod linalg;
 mod lower;
 mod memory;
 mod op;
+mod phases;
 mod plain;
 mod staging;
 mod tensor;

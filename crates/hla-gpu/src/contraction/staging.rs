@@ -19,6 +19,7 @@ use hla_ir::DType;
 use super::gemm::Gemm;
 use super::index::{Condition, Int, Ints, all};
 use super::memory::{Flat, zero};
+use super::phases::Phases;
 use super::tile::Tile;
 use super::view::{Column, Operand, Row, View};
 use crate::Text;
@@ -71,7 +72,8 @@ enum Fixed {
 }
 
 impl<'a> Staging<'a> {
-    /// Operand i, whose tile begins at `first` of m or n; its shared memory begins at a byte.
+    /// Operand i, whose tile begins at `first` of m or n, of m in the order of phases if there are some;
+    /// its shared memory begins at a byte.
     #[allow(clippy::too_many_arguments)]
     pub(super) fn new(
         t: &mut Text,
@@ -80,7 +82,7 @@ impl<'a> Staging<'a> {
         start: &Start,
         i: usize,
         memory: &'a Flat,
-        first: &Int,
+        (first, phases): (&Int, Option<&Phases>),
         (shared, byte): (&str, usize),
     ) -> Staging<'a> {
         let mut operand = gemm.operands()[i].clone();
@@ -123,6 +125,9 @@ impl<'a> Staging<'a> {
         let bound = [gemm.m, gemm.n][i];
         let there = |t: &mut Text, place: &Int| {
             let at = ints.add(t, first, place);
+            if let (0, Some(phases)) = (i, phases) {
+                return phases.pixel(t, ints, &at);
+            }
             let inside = match bound.is_multiple_of(tile.extents[i]) {
                 true => None,
                 false => ints.below(t, &at, bound),
@@ -226,20 +231,20 @@ impl<'a> Staging<'a> {
         ints.add(t, &chunk, &rest)
     }
 
-    /// Begins the copies of a thread for a tile of this part's k, into a stage: where it begins. What
-    /// passes through registers is given, to be [stored](Staging::store).
+    /// Begins the copies of a thread for the tile from `depth` of this part's k on, into a stage: where it
+    /// begins. What passes through registers is given, to be [stored](Staging::store).
     pub(super) fn copy(
         &self,
         gemm: &Gemm,
         tile: &Tile,
         t: &mut Text,
         start: &Start,
-        number: &Int,
+        depth: &Int,
         stage: &Int,
     ) -> Vec<String> {
         let ints = start.ints;
         let view = &self.operand.view;
-        let depth = ints.mul(t, number, tile.depth / self.each);
+        let depth = ints.div(t, depth, self.each);
         let first = ints.div(t, &start.k, self.each);
         let along_k = |t: &mut Text, place: &Int| {
             let inner = ints.add(t, &depth, place);

@@ -19,6 +19,7 @@ use super::fragment::{Lane, Multiply};
 use super::gemm::{Arguments, Block, Gemm, close};
 use super::index::{Int, Ints, all};
 use super::memory::zero;
+use super::phases::{Phases, Walk};
 use super::staging::{SPACE, Staging, Start};
 use super::tile::Tile;
 use super::view::View;
@@ -35,7 +36,9 @@ struct Warp {
 pub(super) fn kernel(gemm: &Gemm, linalg: String) -> KernelCode {
     let dtype = gemm.types[0].dtype;
     let tile = gemm.tile(gemm.batch * gemm.splits);
-    let tiles = [0, 1].map(|i| [gemm.m, gemm.n][i].div_ceil(tile.extents[i]));
+    let phases = Phases::of(gemm, &tile);
+    let rows = phases.as_ref().map_or(gemm.m, Phases::all_rows);
+    let tiles = [0, 1].map(|i| [rows, gemm.n][i].div_ceil(tile.extents[i]));
     let parts = gemm.batch * gemm.splits;
     let threads = tile.threads();
     let ints = gemm.ints();
@@ -86,18 +89,24 @@ pub(super) fn kernel(gemm: &Gemm, linalg: String) -> KernelCode {
     let stagings = [0, 1].map(|i| {
         let memory = &arguments.operands[i];
         let place = (shared.as_str(), i * bytes[0]);
-        Staging::new(t, gemm, &tile, &start, i, memory, &first[i], place)
+        let first = (&first[i], phases.as_ref());
+        Staging::new(t, gemm, &tile, &start, i, memory, first, place)
     });
     let codes = matches!(gemm.b.view, View::Codes { .. })
         .then(|| Codes::new(t, &tile, &warp.lane, dtype, (shared.as_str(), bytes[0])));
-    let sums = sum(gemm, t, &start, &tile, &warp, (&stagings, codes.as_ref()));
+    let steps = match &phases {
+        None => Steps::Known(gemm.per_split.div_ceil(tile.depth)),
+        Some(phases) => Steps::Walk(phases.walk(t, ints, &first[0])),
+    };
+    let operands = (&stagings, codes.as_ref());
+    let sums = sum(gemm, t, &start, &tile, &warp, operands, &steps);
     store(
         gemm,
         t,
         &start,
         &tile,
         &warp,
-        [&part, &first[0], &first[1]],
+        ([&part, &first[0], &first[1]], phases.as_ref()),
         &sums,
         &arguments,
     );
@@ -116,6 +125,44 @@ pub(super) fn kernel(gemm: &Gemm, linalg: String) -> KernelCode {
     }
 }
 
+/// The tiles of k that a block multiplies.
+enum Steps<'a> {
+    /// So many, one after the other.
+    Known(usize),
+    /// Those of some taps.
+    Walk(Walk<'a>),
+}
+
+impl Steps<'_> {
+    /// How many, in 32 bits.
+    fn count(&self) -> Int {
+        match self {
+            Steps::Known(count) => Int::Known(*count as i64),
+            Steps::Walk(walk) => walk.steps.clone(),
+        }
+    }
+
+    /// Whether there is a step of a number that may be too large.
+    fn exists(&self, t: &mut Text, step: &Int) -> String {
+        let [step, count] = [step, &self.count()].map(|value| Ints::SHORT.i32(t, value));
+        t.op(format_args!("arith.cmpi ult, {step}, {count} : i32"))
+    }
+
+    /// Where in k a step is.
+    fn depth(&self, t: &mut Text, ints: Ints, tile: &Tile, step: &Int) -> Int {
+        match self {
+            Steps::Known(_) => {
+                let step = ints.widen(t, step);
+                ints.mul(t, &step, tile.depth)
+            }
+            Steps::Walk(walk) => {
+                let depth = walk.depth(t, step);
+                ints.widen(t, &depth)
+            }
+        }
+    }
+}
+
 /// Makes a group of all asynchronous copies since the last one; gives its token.
 fn group(t: &mut Text) -> String {
     t.op("\"nvgpu.device_async_create_group\"() : () -> !nvgpu.device.async.token")
@@ -129,24 +176,36 @@ fn sum(
     tile: &Tile,
     warp: &Warp,
     (stagings, codes): (&[Staging<'_>; 2], Option<&Codes>),
+    steps: &Steps<'_>,
 ) -> Vec<String> {
     let [rows, columns] = tile.fragments();
     let acc = gemm.accumulator();
     let none = zero(t, acc);
     let count = rows * columns * 4;
-    let steps = gemm.per_split.div_ceil(tile.depth);
-    if steps == 0 {
+    if matches!(steps, Steps::Known(0)) {
         return vec![none; count];
     }
     let mut last = String::new();
     for step in 0..tile.stages - 1 {
-        if step < steps {
+        let number = Int::Known(step as i64);
+        let sure = match steps {
+            Steps::Known(count) => step < *count,
+            Steps::Walk(_) => {
+                let exists = steps.exists(t, &number);
+                t.open(format_args!("scf.if {exists} {{"));
+                true
+            }
+        };
+        if sure {
+            let depth = steps.depth(t, start.ints, tile, &number);
             for staging in stagings {
                 let stage = Int::Known((step * staging.stage()) as i64);
-                let number = Int::Known(step as i64);
-                let pending = staging.copy(gemm, tile, t, start, &number, &stage);
+                let pending = staging.copy(gemm, tile, t, start, &depth, &stage);
                 staging.store(t, start, &stage, &pending);
             }
+        }
+        if matches!(steps, Steps::Walk(_)) {
+            t.close("}");
         }
         last = group(t);
     }
@@ -156,7 +215,12 @@ fn sum(
         .map(|name| format!("{name} = {none}"))
         .collect();
     let types = vec![acc.name(); count].join(", ");
-    let (first, end, one) = (t.index(0), t.index(steps as u64), t.index(1));
+    let end = Ints::SHORT.index(t, &steps.count());
+    // The number of the block along z is 0, which the assembler does not know: a loop whose length it
+    // knows it may unroll until registers run out.
+    let zero = t.op("gpu.block_id z");
+    let end = t.op(format_args!("arith.addi {end}, {zero} : index"));
+    let (first, one) = (t.index(0), t.index(1));
     let (result, step) = (t.fresh(), t.fresh());
     t.open(format_args!(
         "{result}:{count} = scf.for {step} = {first} to {end} step {one} iter_args({}) -> ({types}) {{",
@@ -213,21 +277,20 @@ struct Later {
 }
 
 impl Later {
-    /// Begins the copies of the tile that comes `stages` − 1 after that of a number, an index; there are
-    /// `steps` of them.
+    /// Begins the copies of the tile that comes `stages` − 1 after that of a number, an index.
     fn begin(
         gemm: &Gemm,
         t: &mut Text,
         start: &Start,
         tile: &Tile,
         stagings: &[Staging<'_>; 2],
-        (step, steps): (&str, usize),
+        (step, steps): (&str, &Steps<'_>),
     ) -> Later {
         let ahead = Int::Known(tile.stages as i64 - 1);
         let now = Ints::SHORT.of_index(t, step);
         let next = Ints::SHORT.add(t, &now, &ahead);
         let place = Ints::SHORT.rem(t, &next, tile.stages);
-        let exists = Ints::SHORT.less(t, &next, steps);
+        let exists = steps.exists(t, &next);
         let counts = stagings.each_ref().map(Staging::pending);
         let types: Vec<&str> = stagings
             .iter()
@@ -242,12 +305,11 @@ impl Later {
                 types.join(", ")
             )),
         }
-        let number = start.ints.of_index(t, step);
-        let number = start.ints.add(t, &number, &ahead);
+        let depth = steps.depth(t, start.ints, tile, &next);
         let mut all = Vec::new();
         for staging in stagings {
             let stage = Ints::SHORT.mul(t, &place, staging.stage());
-            all.extend(staging.copy(gemm, tile, t, start, &number, &stage));
+            all.extend(staging.copy(gemm, tile, t, start, &depth, &stage));
         }
         if !all.is_empty() {
             let types = types.join(", ");
@@ -293,23 +355,19 @@ fn store(
     start: &Start,
     tile: &Tile,
     warp: &Warp,
-    [part, first_m, first_n]: [&Int; 3],
+    ([part, first_m, first_n], phases): ([&Int; 3], Option<&Phases>),
     sums: &[String],
     arguments: &Arguments,
 ) {
     let ints = start.ints;
     let [rows, columns] = tile.fragments();
     let lanes = if gemm.n.is_multiple_of(2) { 2 } else { 1 };
-    let wide = |t: &mut Text, value: &Int| {
-        let index = Ints::SHORT.index(t, value);
-        ints.of_index(t, &index)
-    };
     let m = Ints::SHORT.add(t, &warp.first[0], &warp.lane.group[0]);
-    let m = wide(t, &m);
+    let m = ints.widen(t, &m);
     let m = ints.add(t, first_m, &m);
     let two = Ints::SHORT.mul(t, &warp.lane.group[1], 2);
     let n = Ints::SHORT.add(t, &warp.first[1], &two);
-    let n = wide(t, &n);
+    let n = ints.widen(t, &n);
     let n = ints.add(t, first_n, &n);
     let ragged = [
         !gemm.m.is_multiple_of(tile.extents[0]),
@@ -317,10 +375,13 @@ fn store(
     ];
     for i in 0..2 * rows {
         let m = ints.add(t, &m, &Int::Known(8 * i as i64));
-        let row_inside = if ragged[0] {
-            ints.below(t, &m, gemm.m)
-        } else {
-            None
+        let (m, row_inside) = match phases {
+            Some(phases) => phases.pixel(t, ints, &m),
+            None if ragged[0] => {
+                let inside = ints.below(t, &m, gemm.m);
+                (m, inside)
+            }
+            None => (m, None),
         };
         let row = ints.mul(t, part, gemm.m);
         let row = ints.add(t, &row, &m);

@@ -3,6 +3,7 @@
 mod chips;
 mod controls;
 mod edges;
+mod gaps;
 mod job;
 mod large;
 mod linalg;
