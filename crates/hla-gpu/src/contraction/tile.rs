@@ -38,17 +38,18 @@ impl Tile {
     /// that gives enough blocks and of which at least three quarters are needed along an axis where it
     /// could be smaller; else the smallest. `coarse` says that operands are copied at least 8 bytes at
     /// a time. Otherwise a thread has many copies to remember: then the tile is one of 64×64 among
-    /// twice the threads, and the assembler is kept from saving registers.
+    /// twice the threads. The assembler is kept from saving registers for more blocks, which it does even
+    /// where a few must then go to memory.
     pub(super) fn choose([m, n]: [usize; 2], parts: usize, dtype: DType, coarse: bool) -> Tile {
-        let tile = |extents, warps, resident| Tile {
+        let tile = |extents, warps| Tile {
             extents,
             depth: 64 / dtype.bytes(),
             warps,
             stages: 4,
-            resident,
+            resident: 2,
         };
         if !coarse {
-            return tile([64, 64], [4, 2], 2);
+            return tile([64, 64], [4, 2]);
         }
         let fits = |[rows, columns]: [usize; 2]| {
             let blocks = m.div_ceil(rows) * n.div_ceil(columns) * parts;
@@ -59,7 +60,7 @@ impl Tile {
         };
         let found = TILES.iter().find(|(extents, _)| fits(*extents));
         let &(extents, warps) = found.unwrap_or(&TILES[6]);
-        tile(extents, warps, 0)
+        tile(extents, warps)
     }
 
     /// Threads of a block.

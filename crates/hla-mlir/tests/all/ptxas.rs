@@ -62,7 +62,7 @@ fn assemble(ptx: &str, chip: &str) -> Result<BTreeMap<String, Usage>, String> {
 }
 
 /// Compiles functions for a chip and assembles all of it, on all processors; every kernel must be taken,
-/// and none of its registers be spilled.
+/// and no register of a contraction be spilled.
 fn check(functions: &[Function], chip: &str) {
     let options = GpuOptions {
         precision: Precision::Tf32,
@@ -90,7 +90,11 @@ fn check(functions: &[Function], chip: &str) {
         let usage = &usage[&kernel.entry];
         assert!(usage.registers > 0, "{kernel:?}");
         if usage.spilled > 0 {
-            spilling.push(format!("{}: {} bytes", kernel.computes, usage.spilled));
+            let told = format!("{}: {} bytes", kernel.computes, usage.spilled);
+            match kernel.computes.contains("conv2d") || kernel.computes.contains("matmul") {
+                true => spilling.push(told),
+                false => println!("{chip}: no contraction spills, but {told}"),
+            }
         }
     }
     assert!(spilling.is_empty(), "{chip}:\n{}", spilling.join("\n"));
