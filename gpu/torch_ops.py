@@ -110,6 +110,7 @@ def kept(w, axis, threshold):
     """Where a ternary weight is not 0: above the threshold, which counts as 0 if it is negative, or the
     first largest of an empty column."""
     size = w.abs().movedim(axis, 0).flatten(1)
+    size = torch.where(size.isnan(), torch.zeros_like(size), size)  # a NaN is never kept
     keep = size > threshold.clamp(min=0)
     first = F.one_hot(size.argmax(1), size.shape[1]).bool()
     keep = torch.where(keep.any(1, keepdim=True), keep, first)
