@@ -3,8 +3,9 @@
 use hla_gpu::Lowered;
 use hla_runtime::plan::{Access, Command};
 
-/// The most elements of a result that one thread may write: a thread of a contraction has 64 sums.
-const MOST: u64 = 64;
+/// The most elements of a result that one thread may write: a thread of a contraction has up to 128
+/// sums.
+const MOST: u64 = 128;
 
 /// What is wrong with the launches of a program, a line each.
 ///
