@@ -12,6 +12,25 @@ pub(crate) const BYTECODE_MAGIC: &[u8] = b"ML\xEFR";
 /// MLIR wants bytecode aligned to the largest alignment of a section in it.
 const ALIGNMENT: usize = 4096;
 
+/// What is easily given in place of a model: how it begins, what it is, and what to do with it.
+const OTHERS: [(&[u8], &str, &str); 3] = [
+    (
+        b"HLACPROG",
+        "a compiled program",
+        "hla-run runs it, and `hlac inspect` tells what is in it; a model is MLIR text or bytecode",
+    ),
+    (
+        b"\x7fELF",
+        "an object file or a program",
+        "`hlac inspect` tells what is in an object of hlac; a model is MLIR text or bytecode",
+    ),
+    (
+        b"\x93NUMPY",
+        "a tensor",
+        "give the model first and its inputs with --input; a model is MLIR text or bytecode",
+    ),
+];
+
 /// Brackets may be nested this deeply: far more than any model, far less than the parser's stack
 /// (see [`crate::parse`]) holds.
 const MAX_NESTING: usize = 256;
@@ -86,6 +105,10 @@ impl Source {
         }
         if self.is_bytecode() {
             return Ok(());
+        }
+        if let Some((_, what, help)) = OTHERS.iter().find(|o| self.bytes().starts_with(o.0)) {
+            let message = format!("this is {what}, not a model");
+            return Err(Diagnostic::error(at(0, 0), message).help(*help));
         }
         let mut depth = 0_usize;
         // A chain of signs nests expressions without brackets.
@@ -225,6 +248,17 @@ mod tests {
             "arrays<index>",
         ] {
             assert!(check(text).is_ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn other_files_are_recognised() {
+        for (begin, what, help) in OTHERS {
+            let error = Source::new(&[begin, b"\0\x01"].concat())
+                .check("m")
+                .unwrap_err();
+            assert!(error.message.contains(what), "{}", error.message);
+            assert_eq!(error.help.as_deref(), Some(help));
         }
     }
 
