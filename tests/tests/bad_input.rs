@@ -215,6 +215,8 @@ fn models() -> Vec<Case> {
             "tensor<1x2xi8>",
         )),
         Case::new("missing model", "compile none.mlir -o out.o", &["none.mlir"]),
+        Case::new("an object for a model", parse, &["m.mlir", "object file"]).model(b"\x7fELF\x02\x01\x01\0".to_vec()),
+        Case::new("a GPU's program for a model", parse, &["m.mlir", "hla-run"]).model(b"HLACPROG\x01\0\0\0".to_vec()),
         Case::new("model is a folder", "compile . -o out.o", &["."]),
     ]
 }
@@ -317,6 +319,12 @@ fn command_line() -> Vec<Case> {
             "compile m.mlir --weights w.safetensors --emit obj,mlir -o m.o",
             &["m.mlir", "input"],
         ),
+        Case::new(
+            "output over sample inputs",
+            "opt m.mlir --calibrate x.npy -o x.npy",
+            &["x.npy", "input"],
+        )
+        .file("x.npy", image("(1, 4, 4, 2)", 32)),
         Case::new(
             "unknown processor feature",
             "compile m.mlir --weights w.safetensors --target x86_64 --cpu avx9 -o out.o",

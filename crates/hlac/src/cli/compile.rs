@@ -84,7 +84,7 @@ enum Emit {
     Obj,
     /// C header (.h)
     Header,
-    /// Assembly (.s)
+    /// Assembly to read, as Cranelift spells it (.s)
     Asm,
     /// Cranelift's intermediate code (.clif)
     Clif,

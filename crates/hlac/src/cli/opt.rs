@@ -131,6 +131,7 @@ pub fn run(args: &Args, sources: &mut Sources) -> Result<(), Failure> {
         return Err(failed.into());
     }
     let read = std::iter::once(&args.model).chain(&args.weights);
+    let read = read.chain(&args.calibrate);
     let mut outputs = Outputs::sparing(read.map(PathBuf::as_path));
     outputs.add("-o", &args.output, results.join(&b"// -----\n"[..]));
     Ok(outputs.commit()?)
