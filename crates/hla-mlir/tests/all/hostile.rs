@@ -48,6 +48,56 @@ fn every_truncation_and_many_damages_of_bytecode_are_survived() {
 }
 
 #[test]
+fn many_damages_of_text_are_survived() {
+    // Whatever MLIR may be asked to take for a number, a type or a word.
+    const WORDS: [&str; 16] = [
+        "0",
+        "-1",
+        "4294967296",
+        "9223372036854775807",
+        "-9223372036854775808",
+        "1e400",
+        "0x7FC00000",
+        "?",
+        "f64",
+        "i1",
+        "i4",
+        "ui8",
+        "index",
+        "none",
+        "array",
+        "dense",
+    ];
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.';
+    let starts: Vec<usize> = MODEL
+        .char_indices()
+        .filter(|&(i, c)| is_word(c) && !MODEL[..i].ends_with(is_word))
+        .map(|(i, _)| i)
+        .collect();
+    let mut state = 5_u32;
+    let mut random = |below: usize| {
+        // Marsaglia's xorshift.
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        state as usize % below
+    };
+    let mut refused = 0;
+    for _ in 0..300 {
+        let start = starts[random(starts.len())];
+        let length = MODEL[start..].find(|c| !is_word(c)).unwrap();
+        let mut text = MODEL.to_owned();
+        text.replace_range(start..start + length, WORDS[random(WORDS.len())]);
+        if let Err(errors) = parse_source("m.mlir", text.as_bytes()) {
+            let place = &errors[0].location;
+            assert_eq!(place.file.as_deref(), Some("m.mlir"), "{errors:?}\n{text}");
+            refused += 1;
+        }
+    }
+    assert!(refused > 200, "{refused}");
+}
+
+#[test]
 fn truncated_text_is_refused_where_it_ends() {
     for n in (1..MODEL.len() - 1).step_by(11) {
         let errors = parse_source("m.mlir", &MODEL.as_bytes()[..n]).unwrap_err();
