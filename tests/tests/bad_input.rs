@@ -215,6 +215,8 @@ fn models() -> Vec<Case> {
             "tensor<1x2xi8>",
         )),
         Case::new("missing model", "compile none.mlir -o out.o", &["none.mlir"]),
+        Case::new("an attribute that MLIR refuses without a word", parse, &["m.mlir:4"])
+            .model(MODEL.replace("acc_type = f32", "? = f32")),
         Case::new("an object for a model", parse, &["m.mlir", "object file"]).model(b"\x7fELF\x02\x01\x01\0".to_vec()),
         Case::new("a GPU's program for a model", parse, &["m.mlir", "hla-run"]).model(b"HLACPROG\x01\0\0\0".to_vec()),
         Case::new("model is a folder", "compile . -o out.o", &["."]),

@@ -7,6 +7,7 @@ use melior::dialect::DialectRegistry;
 use mlir_sys::*;
 
 use crate::pipeline::PipelineOptions;
+use crate::source::BYTECODE_MAGIC;
 
 use super::{Op, Value, diagnostics, printed, printed_text, string_ref};
 
@@ -97,15 +98,36 @@ impl Drop for Ir {
 
 impl Ir {
     /// Parses text or bytecode, and verifies it. `buffer` ends with a NUL that does not belong to
-    /// the source, as MLIR's lexer looks one byte beyond it.
-    ///
-    /// Several operations at the top are put into a module; as only an entry point without a file
-    /// name does that, their locations name the file [`UNNAMED`].
+    /// the source, as MLIR's lexer looks one byte beyond it. An error is never without a message.
     pub(crate) fn parse(
         name: &str,
         buffer: &[u8],
         dialects: Dialects,
     ) -> Result<Ir, Vec<Diagnostic>> {
+        let parsed = Ir::parse_once(name, buffer, dialects);
+        if !is_mute(&parsed) {
+            return parsed;
+        }
+        // Text that ends before the place is refused with a message: that it ends.
+        let text = &buffer[..buffer.len() - 1];
+        let line = match text.starts_with(BYTECODE_MAGIC) {
+            true => 0,
+            false => first_line(text, |part| {
+                is_mute(&Ir::parse_once(name, &[part, b"\0"].concat(), dialects))
+            }),
+        };
+        let place = hla_ir::Location::file(name, line, 0);
+        Err(vec![
+            Diagnostic::error(place, "MLIR's parser refuses this, and does not say why")
+                .help("is a name, a bracket or an attribute misspelt here?"),
+        ])
+    }
+
+    /// The same, with the messages of MLIR alone.
+    ///
+    /// Several operations at the top are put into a module; as only an entry point without a file
+    /// name does that, their locations name the file [`UNNAMED`].
+    fn parse_once(name: &str, buffer: &[u8], dialects: Dialects) -> Result<Ir, Vec<Diagnostic>> {
         assert_eq!(buffer.last(), Some(&0), "the buffer ends with a NUL");
         let context = Context::new(dialects);
         let text = string_ref(&buffer[..buffer.len() - 1]);
@@ -279,4 +301,21 @@ impl Drop for Printer<'_> {
             mlirOpPrintingFlagsDestroy(self.flags);
         }
     }
+}
+
+/// Whether a parser failed without a word.
+fn is_mute(parsed: &Result<Ir, Vec<Diagnostic>>) -> bool {
+    let says = |e: &Diagnostic| e.severity == hla_ir::Severity::Error;
+    parsed
+        .as_ref()
+        .is_err_and(|errors| !errors.iter().any(says))
+}
+
+/// The number of the first line, from 1, with which text up to its end is `wrong`, if that holds for
+/// every longer text too.
+fn first_line(text: &[u8], wrong: impl Fn(&[u8]) -> bool) -> u32 {
+    let breaks = text.iter().enumerate().filter(|(_, b)| **b == b'\n');
+    let ends: Vec<usize> = breaks.map(|(i, _)| i + 1).collect();
+    let before = ends.partition_point(|&end| !wrong(&text[..end]));
+    u32::try_from(before + 1).unwrap_or(0)
 }

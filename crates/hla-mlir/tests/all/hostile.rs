@@ -98,6 +98,16 @@ fn many_damages_of_text_are_survived() {
 }
 
 #[test]
+fn what_mlir_refuses_without_a_word_has_a_place_and_a_message() {
+    // `mlir-opt-22` fails on this in silence.
+    let text = MODEL.replace("max_val", "?");
+    let errors = parse_source("m.mlir", text.as_bytes()).unwrap_err();
+    let place = &errors[0].location;
+    assert_eq!((place.file.as_deref(), place.line), (Some("m.mlir"), 5));
+    assert!(errors[0].help.is_some(), "{errors:?}");
+}
+
+#[test]
 fn truncated_text_is_refused_where_it_ends() {
     for n in (1..MODEL.len() - 1).step_by(11) {
         let errors = parse_source("m.mlir", &MODEL.as_bytes()[..n]).unwrap_err();
