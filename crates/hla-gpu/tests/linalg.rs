@@ -4,7 +4,7 @@
 
 use hla_gpu::{GpuOptions, Lowered, lower_program};
 use hla_ir::{Function, Op};
-use hla_reference::cases::{Case, cases, random_case, random_network, training_cases};
+use hla_reference::cases::{Case, cases, odd_cases, random_case, random_network, training_cases};
 use hla_reference::{Tolerance, evaluate};
 use hla_runtime::plan::{DeviceProgram, Kernel, check};
 use hlac_tests::upstream::Upstream;
@@ -127,6 +127,7 @@ fn linalg_agrees_with_the_reference() {
     let all: Vec<Case> = cases()
         .into_iter()
         .chain(training_cases())
+        .chain(odd_cases())
         .chain(random)
         .filter(|c| c.name.contains(&filter))
         .collect();

@@ -6,7 +6,7 @@ use hla_gpu::{GpuOptions, lower_program};
 use hla_ir::{Arg, Attrs, DType, Function, Location, Op, Tensor, TensorType, ValueId};
 use hla_mlir::gpu::{Chip, to_ptx};
 use hla_reference::Tolerance;
-use hla_reference::cases::{cases, training_cases};
+use hla_reference::cases::{cases, odd_cases, training_cases};
 use hla_runtime::plan::DeviceProgram;
 use hla_runtime::{DeviceSession, Executable};
 use ptx_emulator::options::Schedule;
@@ -235,7 +235,9 @@ fn reductions() {
 
 /// The cases of the suite that have nothing but these ops.
 fn cases_of(ops: &[Op]) -> Vec<Job> {
-    let all = cases().into_iter().chain(training_cases());
+    let all = [cases(), training_cases(), odd_cases()]
+        .concat()
+        .into_iter();
     let fits = |op: Op| op == Op::Const || ops.contains(&op);
     all.filter(|case| case.function.nodes.iter().all(|node| fits(node.op)))
         .map(|case| Job {

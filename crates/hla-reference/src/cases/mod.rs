@@ -67,3 +67,12 @@ pub fn training_cases() -> Vec<Case> {
     gradient::add_to(&mut cases);
     cases
 }
+
+/// Selection, 2-bit codes and quantization of many values, of none, and of odd ones: where work is
+/// divided among blocks of a GPU.
+pub fn odd_cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    training::add_many_to(&mut cases);
+    quantization::add_odd_to(&mut cases);
+    cases
+}

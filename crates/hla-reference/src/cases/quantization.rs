@@ -15,9 +15,49 @@ pub(super) fn add_to(cases: &mut Vec<Case>) {
     ternarize(cases);
 }
 
+/// Sizes that no thread takes by itself, and none at all; values that are hard to scale.
+pub(super) fn add_odd_to(cases: &mut Vec<Case>) {
+    const NAN: f32 = f32::NAN;
+    const INF: f32 = f32::INFINITY;
+    let shapes: [&[usize]; 6] = [&[], &[0, 3], &[3, 0], &[65, 48], &[3, 1026], &[33, 7, 4]];
+    codes_of(cases, &shapes);
+    for (tag, values) in [
+        ("infinite", &[1.0, INF, -2.0, NAN][..]),
+        ("nothing_but_nan", &[NAN, NAN]),
+        ("tiny", &[1e-45, -3e-39, 0.0]),
+        ("empty", &[]),
+    ] {
+        let name = format!("dynamic_quantize_{tag}");
+        let op = Op::DynamicQuantize;
+        op_case(cases, name, Exact, [f32s(values)], op, none());
+    }
+    let input = Random::new("dynamic_many").any(&[13, 5419], F32);
+    op_case(
+        cases,
+        "dynamic_quantize_many",
+        Exact,
+        [input],
+        Op::DynamicQuantize,
+        none(),
+    );
+    let weight = Tensor::splat(TensorType::f32([0, 3]), 0.0);
+    let attrs = none().with("threshold", 0.5f32);
+    op_case(
+        cases,
+        "ternarize_nothing",
+        Exact,
+        [weight],
+        Op::Ternarize,
+        attrs,
+    );
+}
+
 fn codes(cases: &mut Vec<Case>) {
-    let shapes: [&[usize]; 5] = [&[3, 3, 3, 5], &[2, 8], &[7, 1], &[5], &[1, 3, 1]];
-    for shape in shapes {
+    codes_of(cases, &[&[3, 3, 3, 5], &[2, 8], &[7, 1], &[5], &[1, 3, 1]]);
+}
+
+fn codes_of(cases: &mut Vec<Case>, shapes: &[&[usize]]) {
+    for &shape in shapes {
         let tag: Vec<String> = shape.iter().map(ToString::to_string).collect();
         let tag = tag.join("x");
         let trits = Random::new(&tag).trits(shape, 4);

@@ -17,7 +17,7 @@ pub(super) fn add_to(cases: &mut Vec<Case>) {
 /// 2-bit codes of trits, as `hla.pack` defines them.
 pub(super) fn packed(trits: &Tensor) -> Tensor {
     let values = trits.to_i64s().unwrap_or_default();
-    let row = trits.shape()[1..].iter().product::<usize>().max(1);
+    let row = trits.shape().iter().skip(1).product::<usize>().max(1);
     let code = |trit: i64| match trit {
         0 => 0b00,
         1 => 0b01,

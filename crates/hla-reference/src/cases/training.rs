@@ -97,6 +97,28 @@ fn thresholds(cases: &mut Vec<Case>) {
     );
 }
 
+/// An odd number of values that no single block of a GPU takes: with ties and zeros of both signs,
+/// all equal, with values that are no numbers.
+pub(super) fn add_many_to(cases: &mut Vec<Case>) {
+    const MANY: usize = 33_001;
+    let of = |cases: &mut Vec<Case>, tag: &str, weight: Tensor, shares: &[f32]| {
+        for share in shares {
+            let name = format!("threshold_many_{tag}_{share}");
+            let inputs = [weight.clone(), f32s(&[*share])];
+            op_case(cases, name, Exact, inputs, Op::Threshold, none());
+        }
+    };
+    let weight = Random::new("threshold_many").any(&[MANY], F32);
+    of(cases, "any", weight, &[0.0, 0.37, 1.0, f32::NAN]);
+    let weight = Random::new("threshold_tied").grid(&[3, MANY / 3], F32);
+    of(cases, "tied", weight, &[0.05, 0.9]);
+    let weight = Tensor::splat(hla_ir::TensorType::f32([MANY]), -0.25);
+    of(cases, "equal", weight, &[0.5]);
+    let odd = [f32::NAN, 1e-42, -0.0, f32::NEG_INFINITY, 3e38, -1e-45, 0.0];
+    let odd: Vec<f32> = odd.into_iter().cycle().take(MANY).collect();
+    of(cases, "odd", f32s(&odd), &[0.3, 0.5, 0.8, 0.9]);
+}
+
 fn ternary(cases: &mut Vec<Case>) {
     for (tag, shape, axis) in WEIGHTS {
         // At 2.9 columns are empty; a negative threshold counts as 0.
