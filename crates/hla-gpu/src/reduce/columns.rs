@@ -8,6 +8,20 @@ use crate::function;
 use crate::int::{Int, fold};
 use crate::text::{stored, vector};
 
+/// Vectors of 16 bytes that a thread reads before it combines the first: they are under way together.
+const UNDER_WAY: usize = 8;
+
+/// How many rows a thread reads at once; they are combined in order all the same.
+fn at_once(pass: &Pass<'_>, schedule: Columns) -> usize {
+    let rows = schedule.segment / schedule.down;
+    let inputs = pass.reduce.inputs.iter();
+    let inputs = inputs.filter(|i| i.strides.get(1).is_some_and(|&s| s != 0));
+    let bytes = inputs.map(|i| i.place.ty.dtype.bytes() * schedule.lanes);
+    let vectors: usize = bytes.map(|bytes| bytes.div_ceil(16)).sum();
+    let fits = |n: &usize| rows >= 4 * n && n * vectors <= UNDER_WAY;
+    [4, 2].into_iter().find(fits).unwrap_or(1)
+}
+
 /// The kernel, its grid and its block.
 pub(super) fn emit(pass: &Pass<'_>, schedule: Columns) -> (String, [u32; 3], [u32; 3]) {
     let Columns {
@@ -55,17 +69,41 @@ pub(super) fn emit(pass: &Pass<'_>, schedule: Columns) -> (String, [u32; 3], [u3
         let states = pass.states();
         let types: Vec<String> = states.iter().map(|&d| vector(lanes, stored(d))).collect();
         let memory = &arguments.inputs;
-        let states = fold(
-            t,
-            ints,
-            (begin, end, down),
-            (&start, &types),
-            |t, r, states| {
-                let at = [outer.clone(), r.clone(), inner.clone()];
-                let elements = pass.read(t, memory, (2, lanes), &at);
-                pass.combine(t, lanes, states, &elements)
-            },
-        );
+        let read = |t: &mut Text, r: &Int| {
+            let at = [outer.clone(), r.clone(), inner.clone()];
+            pass.read(t, memory, (2, lanes), &at)
+        };
+        let (begin, states) = match at_once(pass, schedule) {
+            1 => (begin, start),
+            rows => {
+                let step = rows * down;
+                let ahead = Int::Known(-((step - down) as i64));
+                let limit = ints.add(t, &end, &ahead);
+                // Where the next rows begin is handed on with the states.
+                let init = [vec![ints.name(t, &begin)], start].concat();
+                let with_row = [vec![ints.ty().to_owned()], types.clone()].concat();
+                let bounds = (begin, limit, step);
+                let mut found = fold(t, ints, bounds, (&init, &with_row), |t, r, carried| {
+                    let elements: Vec<Vec<String>> = (0..rows)
+                        .map(|row| {
+                            let r = ints.add(t, r, &Int::Known((row * down) as i64));
+                            read(t, &r)
+                        })
+                        .collect();
+                    let states = carried[1..].to_vec();
+                    let states = (elements.iter())
+                        .fold(states, |states, row| pass.combine(t, lanes, &states, row));
+                    let next = ints.add(t, r, &Int::Known(step as i64));
+                    [vec![ints.name(t, &next)], states].concat()
+                });
+                (Int::Value(found.remove(0)), found)
+            }
+        };
+        let bounds = (begin, end, down);
+        let states = fold(t, ints, bounds, (&states, &types), |t, r, states| {
+            let elements = read(t, r);
+            pass.combine(t, lanes, states, &elements)
+        });
         let states = match down {
             1 => states,
             _ => {
