@@ -34,23 +34,29 @@ pub(super) struct Shape {
 impl Shape {
     /// The shape for a nest with results of these types.
     pub fn of(nest: &Nest, results: &[Place]) -> Shape {
-        let lanes = lanes(nest, results);
-        let total = nest.elements();
-        let vectors = total.div_ceil(lanes);
-        let threads = vectors.next_multiple_of(32).min(THREADS);
+        Shape::with(nest.elements(), lanes(nest, results))
+    }
+
+    /// The shape for so many elements in vectors of so many lanes: a thread for each vector, and one for
+    /// each of the elements that make no vector.
+    fn with(total: usize, lanes: usize) -> Shape {
+        let rest = total % lanes;
+        let parts = total / lanes + rest;
+        let threads = parts.next_multiple_of(32).min(THREADS);
         let per_block = |unroll: usize| threads * unroll;
+        let even = |u: usize| rest == 0 && parts.is_multiple_of(per_block(u));
         let unroll = [4, 2]
             .into_iter()
-            .find(|&u| vectors.is_multiple_of(per_block(u)) && vectors / per_block(u) >= BLOCKS)
+            .find(|&u| even(u) && parts / per_block(u) >= BLOCKS)
             .unwrap_or(1);
-        let blocks = vectors.div_ceil(per_block(unroll));
+        let blocks = parts.div_ceil(per_block(unroll));
         Shape {
             lanes,
             unroll,
             threads: threads as u32,
             // At most 2⁴⁰ elements, so with 256 threads this is less than 2³².
             blocks: blocks as u32,
-            guarded: vectors != blocks * per_block(unroll) || !total.is_multiple_of(lanes),
+            guarded: !even(unroll),
         }
     }
 }
@@ -98,4 +104,33 @@ fn fits(nest: &Nest, results: &[Place], lanes: usize) -> bool {
 /// Bytes of which the addresses of vectors are multiples.
 pub(super) fn access_alignment(place: &Place, lanes: usize) -> usize {
     (place.ty.dtype.bytes() * lanes).min(WORD)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_element_has_a_thread() {
+        let large = [1 << 20, 1 << 21, 1 << 22, 1 << 23].map(|n| n - 1..n + 2);
+        for total in (1..5000).chain(large.into_iter().flatten()) {
+            for lanes in [1, 2, 4, 8] {
+                let shape = Shape::with(total, lanes);
+                let threads = shape.blocks as usize * shape.threads as usize;
+                let (vectors, rest) = (total / lanes, total % lanes);
+                // Only what is not guarded has several vectors for a thread, and then as many as there are.
+                match shape.guarded {
+                    true => assert!(
+                        shape.unroll == 1 && threads >= vectors + rest,
+                        "{total} {lanes}"
+                    ),
+                    false => assert_eq!(
+                        (threads * shape.unroll, rest),
+                        (vectors, 0),
+                        "{total} {lanes}"
+                    ),
+                }
+            }
+        }
+    }
 }
