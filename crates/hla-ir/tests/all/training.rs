@@ -276,9 +276,22 @@ fn gradients_have_the_types_of_what_they_are_by() {
         kernel(),
         "but tensor<1x3x5x4xf32> is needed",
     );
+    // 16-bit factors are summed in f32, and both are of one type.
+    gives(
+        op,
+        &["2x6x6x3xbf16", "2x3x5x4xbf16"],
+        kernel(),
+        "4x3x2x3xf32",
+    );
     refuses(
         op,
         &["2x6x6x3xf16", "2x3x5x4xf32"],
+        kernel(),
+        "an element type of f16",
+    );
+    refuses(
+        op,
+        &["2x6x6x3xi8", "2x3x5x4xf32"],
         kernel(),
         "an element type of f32",
     );
