@@ -17,8 +17,19 @@ pub fn gradient_form(function: &Function) -> Option<Result<Function, Diagnostic>
     let known = |node: &Node| !matches!(node.op, Op::Threshold | Op::MaxPool2dGrad);
     let form = |function: Function| {
         rewrite(&function, |r, _, node| {
-            let operands = r.get_all(&node.operands);
+            let mut operands = r.get_all(&node.operands);
             let mut form = Form { r, node };
+            if matches!(
+                node.op,
+                Op::Conv2dInputGrad
+                    | Op::Conv2dWeightGrad
+                    | Op::DepthwiseConv2dInputGrad
+                    | Op::DepthwiseConv2dWeightGrad
+            ) {
+                for factor in &mut operands {
+                    *factor = form.in_f32(*factor)?;
+                }
+            }
             Ok(Some(vec![match (node.op, &operands[..]) {
                 (Op::Conv2dInputGrad, &[g, w]) => form.by_input(g, w)?,
                 (Op::Conv2dWeightGrad, &[x, g]) => form.by_weight(x, g)?,
@@ -76,6 +87,16 @@ impl Form<'_, '_> {
         let tensor = Tensor::from_f64s(ty.clone(), values)
             .map_err(|message| Diagnostic::error(location.clone(), message))?;
         self.r.constant(tensor, location)
+    }
+
+    /// Factors of 16 bits as f32, in which their products are exact: so the sums are those of the op.
+    fn in_f32(&mut self, x: ValueId) -> Value {
+        match self.r.new_function().tensor_ty(x).dtype {
+            DType::F16 | DType::BF16 => {
+                self.op(Op::Cast, &[x], Attrs::new().with("out_type", DType::F32))
+            }
+            _ => Ok(x),
+        }
     }
 
     fn convolution(
