@@ -10,7 +10,7 @@ const MOST: u64 = 128;
 /// What is wrong with the launches of a program, a line each.
 ///
 /// - A block is of whole warps, and at most 1024 threads.
-/// - All threads together are enough for what is written, at [`MOST`] elements for each. So no
+/// - All threads together are enough for what is written, at `MOST` elements for each. So no
 ///   launch leaves to one thread what many could do.
 /// - The grid is one that a GPU takes: 2³¹ − 1 blocks along x, 65,535 along y and z.
 pub fn complaints(program: &Lowered) -> Vec<String> {
