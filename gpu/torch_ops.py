@@ -56,8 +56,9 @@ def write(path, tensors):
     """Writes tensors in the order of their names."""
     header, parts, offset = {}, [], 0
     for name, tensor in sorted(tensors.items()):
-        tensor = tensor.detach().cpu().contiguous()
-        data = bytes(tensor.view(torch.uint8).numpy()) if tensor.dim() else bytes(tensor.reshape(1).view(torch.uint8).numpy())
+        # Into a new one: an axis of one element may have any stride, also where all is called contiguous.
+        flat = torch.empty(tensor.numel(), dtype=tensor.dtype).copy_(tensor.detach().flatten())
+        data = bytes(flat.view(torch.uint8).numpy())
         header[name] = {"dtype": NAMES[tensor.dtype], "shape": list(tensor.shape), "data_offsets": [offset, offset + len(data)]}
         parts.append(data)
         offset += len(data)
@@ -102,14 +103,18 @@ def depthwise_weight(w):
     return w.permute(2, 3, 0, 1).reshape(c * m, 1, kh, kw)
 
 
-def others(w, axis):
-    return [d for d in range(w.dim()) if d != axis]
+def over_columns(x, axis):
+    """The sum of each slice along an axis."""
+    others = [d for d in range(x.dim()) if d != axis]
+    # PyTorch takes no axes for all of them.
+    return x.sum(others, keepdim=True) if others else x
 
 
 def kept(w, axis, threshold):
     """Where a ternary weight is not 0: above the threshold, which counts as 0 if it is negative, or the
     first largest of an empty column."""
-    size = w.abs().movedim(axis, 0).flatten(1)
+    size = w.abs().movedim(axis, 0)
+    size = size.reshape(size.shape[0], -1)
     size = torch.where(size.isnan(), torch.zeros_like(size), size)  # a NaN is never kept
     keep = size > threshold.clamp(min=0)
     first = F.one_hot(size.argmax(1), size.shape[1]).bool()
@@ -120,7 +125,7 @@ def kept(w, axis, threshold):
 
 def ternary(w, axis, threshold):
     keep = kept(w, axis, threshold)
-    count = keep.sum(others(w, axis), keepdim=True)
+    count = over_columns(keep.long(), axis)
     return torch.where(keep, w.sign(), torch.zeros_like(w)) / count.to(w.dtype).sqrt()
 
 
@@ -140,7 +145,7 @@ class SteTernarize(torch.autograd.Function):
         if rescale == "weight":
             g = g * (1 - w * w)
         elif rescale == "alpha":
-            above = (w.abs() > threshold).sum(others(w, axis), keepdim=True)
+            above = over_columns((w.abs() > threshold).long(), axis)
             g = g * (1 - w * w * above).clamp(min=0)
         signed = {"signed": torch.where(w != 0, g, 0.0), "symmetric": -g * w.sign(), "none": torch.zeros_like(g)}[rule]
         return g, signed.mean().view(1), None, None, None
@@ -185,8 +190,10 @@ def matmul(a, x, y):
 def max_pool2d(a, x):
     if a.get("nan_mode", "PROPAGATE") != "PROPAGATE":
         raise NotHere("NaNs that are ignored")
-    x = window_pad(nchw(x), a["pad"], float("-inf"))
-    return nhwc(F.max_pool2d(x, a["kernel"], a["stride"]))
+    # PyTorch pools floats alone; integers of up to 16 bits are exact in one.
+    wide = x if x.is_floating_point() else x.float()
+    wide = window_pad(nchw(wide), a["pad"], float("-inf"))
+    return nhwc(F.max_pool2d(wide, a["kernel"], a["stride"])).to(x.dtype)
 
 
 def avg_pool2d(a, x):
@@ -256,13 +263,14 @@ def gather(a, values, indices):
 
 def normalize(a, w):
     axis = a.get("axis", 0)
-    return w / (w.square().sum(others(w, axis), keepdim=True) + a.get("epsilon", 1e-4)).sqrt()
+    return w / (over_columns(w.square(), axis) + a.get("epsilon", 1e-4)).sqrt()
 
 
 def threshold(a, w, share):
     size = w.abs().flatten().sort().values
-    rank = int(torch.floor(share.float() * size.numel()).item())
-    return (size[min(rank, size.numel()) - 1] if rank > 0 else torch.zeros((), dtype=w.dtype)).view(1)
+    rank = (share.float() * size.numel()).item()
+    # Neither 0 nor less nor a NaN has a rank; infinity has the last.
+    return (size[int(min(rank, size.numel())) - 1] if rank >= 1 else torch.zeros((), dtype=w.dtype)).view(1)
 
 
 def ste_ternarize(a, w, threshold):
@@ -279,7 +287,7 @@ def straight_through(a, latent, value, slope=None):
 def loss_aware(a, w, threshold):
     axis = a.get("axis", 0)
     fixed = ternary(w.detach(), axis, threshold.detach())
-    return ((w * fixed).sum(others(w, axis)) - 1).square().mean().view(1)
+    return (over_columns(w * fixed, axis) - 1).square().mean().view(1)
 
 
 def softmax_cross_entropy(a, logits, labels):
@@ -442,7 +450,9 @@ def evaluate(name, graph, tensors):
     found = {}
     if gradients:
         wanted = [values[i] for i in gradients]
-        grads = torch.autograd.grad(results[-1].sum(), wanted, allow_unused=True)
+        loss = results[-1].sum()
+        # Where nothing is differentiable every gradient is 0.
+        grads = torch.autograd.grad(loss, wanted, allow_unused=True) if loss.requires_grad else [None] * len(wanted)
         found = {i: torch.zeros_like(x) if g is None else g for i, x, g in zip(gradients, wanted, grads)}
     return [results[i] if kind == "result" else found[i] for kind, i in graph["gives"]]
 
