@@ -18,23 +18,18 @@ pub struct Applied<'a> {
 }
 
 impl Applied<'_> {
-    /// Scalar multiplications and divisions that one execution takes by the op's definition.
-    ///
-    /// A contraction takes one for each product of an input and a weight, its gradients as many; a
-    /// ternary contraction none for its sum. Mathematical functions count one for each element,
-    /// whatever their expansion, and so does a ternarization.
-    pub fn multiplications(&self) -> u64 {
-        let elements = |dims: &[usize]| {
-            let dims = dims.iter().map(|&d| d as u64);
-            dims.fold(1, u64::saturating_mul)
-        };
+    /// Products of an input and a weight, or of their gradients, that a contraction sums up; 0 for
+    /// any other op. Taps in the padding count. A ternary contraction, which adds and subtracts instead, has those of
+    /// dense weights.
+    pub fn products(&self) -> u64 {
         let out = elements(self.result);
         let operand = |i: usize| self.operands.get(i).copied().unwrap_or_default();
         let part = |i: usize, range: std::ops::Range<usize>| {
             elements(operand(i).get(range).unwrap_or_default())
         };
         match self.op {
-            Op::Conv2d => out.saturating_mul(part(1, 1..4)),
+            Op::Conv2d | Op::TernaryConv2d => out.saturating_mul(part(1, 1..4)),
+            Op::TernaryMatMul => out.saturating_mul(part(1, 1..2)),
             Op::DepthwiseConv2d => out.saturating_mul(part(1, 0..2)),
             Op::TransposeConv2d => elements(operand(0)).saturating_mul(part(1, 0..3)),
             Op::MatMul => out.saturating_mul(part(0, 2..3)),
@@ -48,6 +43,18 @@ impl Applied<'_> {
                 let taps = self.result.get(..2).map_or(0, elements);
                 elements(operand(1)).saturating_mul(taps)
             }
+            _ => 0,
+        }
+    }
+
+    /// Scalar multiplications and divisions that one execution takes by the op's definition.
+    ///
+    /// A contraction takes one for each of its [products](Applied::products); a ternary contraction none
+    /// for its sum. Mathematical functions count one for each element, whatever their expansion, and
+    /// so does a ternarization.
+    pub fn multiplications(&self) -> u64 {
+        let out = elements(self.result);
+        match self.op {
             Op::TernaryConv2d | Op::TernaryMatMul | Op::SgdUpdate => {
                 out.saturating_mul(self.varying)
             }
@@ -69,18 +76,28 @@ impl Applied<'_> {
             // Squares, then scaled.
             Op::Normalize | Op::BatchNorm => out.saturating_mul(2),
             Op::ReduceProduct | Op::LossAware | Op::SoftmaxCrossEntropy | Op::AvgPool2dGrad => {
-                elements(operand(0))
+                elements(self.operands.first().copied().unwrap_or_default())
             }
-            _ => 0,
+            _ => self.products(),
         }
     }
 }
 
+fn elements(dims: &[usize]) -> u64 {
+    let dims = dims.iter().map(|&d| d as u64);
+    dims.fold(1, u64::saturating_mul)
+}
+
+/// Extents of a node's operands that are tensors, and of its first result.
+fn extents<'a>(function: &'a Function, node: &Node) -> Option<(Vec<&'a [usize]>, &'a [usize])> {
+    let shape = |&value| function.ty(value).tensor().map(|t| &t.shape[..]);
+    let operands = node.operands.iter().filter_map(shape).collect();
+    Some((operands, node.results.first().and_then(shape)?))
+}
+
 /// Multiplications of a node: [`Applied::multiplications`].
 pub fn multiplications(function: &Function, node: &Node) -> u64 {
-    let shape = |&value| function.ty(value).tensor().map(|t| &t.shape[..]);
-    let operands: Vec<&[usize]> = node.operands.iter().filter_map(shape).collect();
-    let Some(result) = node.results.first().and_then(shape) else {
+    let Some((operands, result)) = extents(function, node) else {
         return 0;
     };
     let varying = match node.op {
@@ -109,25 +126,20 @@ pub fn multiplications(function: &Function, node: &Node) -> u64 {
     .multiplications()
 }
 
-/// Products of an input and a weight, or of their gradients, that the contractions of a function sum
-/// up. Those of ternary contractions, which add, are none.
+/// [`Applied::products`] of all contractions of a function.
 pub fn contraction_products(function: &Function) -> u64 {
-    let contractions = function.nodes.iter().filter(|node| {
-        matches!(
-            node.op,
-            Op::Conv2d
-                | Op::DepthwiseConv2d
-                | Op::TransposeConv2d
-                | Op::MatMul
-                | Op::Conv2dInputGrad
-                | Op::DepthwiseConv2dInputGrad
-                | Op::Conv2dWeightGrad
-                | Op::DepthwiseConv2dWeightGrad
-        )
-    });
-    contractions
-        .map(|node| multiplications(function, node))
-        .fold(0, u64::saturating_add)
+    let products = |node: &Node| {
+        let (operands, result) = extents(function, node)?;
+        let applied = Applied {
+            op: node.op,
+            operands: &operands,
+            result,
+            varying: 0,
+        };
+        Some(applied.products())
+    };
+    let nodes = function.nodes.iter();
+    nodes.filter_map(products).fold(0, u64::saturating_add)
 }
 
 /// Multiplications of a whole function, constants' own computation included.

@@ -49,16 +49,18 @@ const HELP: &str = "\
 Two times are told. `step` is the device's: the function runs on what is there already, and is waited
 for. `with data` includes what a training does besides: inputs go to the device, outputs come back.
 p90 is the time that one step in ten exceeds. TFLOP/s counts two operations for each product that
-the function's contractions sum up, over the median of `step`. The memory of the device is what was
-allocated at one time: state, inputs, outputs, constants and scratch memory; the driver's own and the
-code are not in it.";
+the function's contractions sum up, over the median of `step`; ternary weights count like dense
+ones, although nothing is multiplied by them and many are zero. The memory of the device is what
+was allocated at one time: state, inputs, outputs, constants and scratch memory; the driver's own
+and the code are not in it.";
 
 /// What was measured of a function.
 #[derive(Serialize)]
 struct Measurement {
     function: String,
     steps: u32,
-    /// Products that its contractions sum up; null if the program does not say.
+    /// Products that its contractions sum up, over ternary weights as over dense ones; null if there are
+    /// none, or the program does not say.
     macs: Option<u64>,
     /// Two operations for each of them, over the median step.
     tflops: Option<f64>,

@@ -105,7 +105,8 @@ pub struct PlanFunction {
     pub signature: Signature,
     /// Bytes of the arena, without [`SLACK`].
     pub arena_bytes: u64,
-    /// Products that its contractions sum up, or 0 if whoever compiled it did not count. For people.
+    /// Products that its contractions sum up, of ternary weights as many as of dense ones, or 0 if whoever
+    /// compiled it did not count. For people.
     #[serde(default)]
     pub macs: u64,
     /// What is done, in order.

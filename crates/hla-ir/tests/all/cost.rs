@@ -138,7 +138,13 @@ fn contractions_are_counted_apart() {
     f.push(Op::Exp, &[y], none(), Location::unknown()).unwrap();
     assert_eq!(total_multiplications(&f), 16 * 45 + 16);
     assert_eq!(contraction_products(&f), 16 * 45);
-    assert_eq!(contraction_products(&ternary(0.5, None)), 0);
+    // Of ternary weights as of dense ones: 3·7 outputs of 5 products.
+    assert_eq!(contraction_products(&ternary(0.5, None)), 21 * 5);
+    let operands = ["1x4x4x5xi8", "4x3x3x5xi8", "4xf32", "4xf32"];
+    let (mut f, operands) = function(&operands);
+    f.push(Op::TernaryConv2d, &operands, window(), Location::unknown())
+        .unwrap();
+    assert_eq!(contraction_products(&f), 16 * 45);
 }
 
 #[test]
