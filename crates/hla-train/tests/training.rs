@@ -478,6 +478,34 @@ fn divergence_is_told_with_layer_and_step() {
     assert!(text.contains("stage float, learning rate"), "{text}");
     assert!(text.contains("is the first layer with"), "{text}");
     assert!(!folder.exists());
+    // There is no checkpoint to speak of.
+    assert_eq!(error.help.as_deref(), Some("lower the learning rate"));
+}
+
+#[test]
+fn divergence_is_told_with_the_checkpoint_where_one_was_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let graphs = graphs(&TrainingOptions::default());
+    let config = TrainConfig {
+        learning_rate: 1e37,
+        float_learning_rate: Some(0.01),
+        ..short()
+    };
+    let folder = dir.path().join("checkpoints");
+    let without = || setup(&graphs, dir.path(), config.clone());
+    let with = Setup {
+        checkpoints: Some(folder.clone()),
+        ..without()
+    };
+    let told = |setup| trainer(&graphs, setup).run(&mut Quiet).unwrap_err();
+    let error = told(with);
+    assert!(error.message.contains("stage fine-tune"), "{error}");
+    assert!(folder.exists());
+    let help = "lower the learning rate; the last checkpoint is as it was";
+    assert_eq!(error.help.as_deref(), Some(help));
+    let alone = told(without());
+    assert_eq!(alone.message, error.message);
+    assert_eq!(alone.help.as_deref(), Some("lower the learning rate"));
 }
 
 #[test]

@@ -184,6 +184,11 @@ impl Trainer<'_> {
             .shown_t(phase)
             .map(|t| format!(", t = {t:.2}"))
             .unwrap_or_default();
+        let written = self.checkpoints.as_deref().and_then(checkpoint::find);
+        let help = match written {
+            Some(_) => "lower the learning rate; the last checkpoint is as it was",
+            None => "lower the learning rate",
+        };
         Diagnostic::error(
             Location::unknown(),
             format!(
@@ -191,7 +196,7 @@ impl Trainer<'_> {
                 self.position.epochs, phase.stage
             ),
         )
-        .help("lower the learning rate; the last checkpoint is as it was")
+        .help(help)
     }
 
     /// Samples a step takes.
