@@ -2,7 +2,7 @@
 //! reference evaluator, alone and on three threads.
 
 use hla_cranelift::{CodegenOptions, jit};
-use hla_reference::cases::{Case, cases, training_cases};
+use hla_reference::cases::{Case, cases, odd_cases, training_cases};
 use hla_runtime::ThreadPool;
 
 fn run(case: &Case, pool: &ThreadPool) -> Result<(), String> {
@@ -29,7 +29,7 @@ fn run(case: &Case, pool: &ThreadPool) -> Result<(), String> {
 fn native_agrees_with_the_reference() {
     let filter = std::env::var("CASE").unwrap_or_default();
     let pool = ThreadPool::new(3).unwrap();
-    let cases: Vec<Case> = [cases(), training_cases()]
+    let cases: Vec<Case> = [cases(), training_cases(), odd_cases()]
         .concat()
         .into_iter()
         .filter(|c| c.name.contains(&filter))

@@ -12,7 +12,7 @@ use std::sync::LazyLock;
 use hla_cranelift::{CodegenOptions, Target, compile, jit};
 use hla_ir::Tensor;
 use hla_reference::Tolerance;
-use hla_reference::cases::{Case, cases, training_cases};
+use hla_reference::cases::{Case, cases, odd_cases, training_cases};
 use hla_runtime::Signature;
 use object::{Object, ObjectSymbol};
 
@@ -210,6 +210,7 @@ fn runs() -> Vec<Run> {
     let all = [
         cases(),
         training_cases(),
+        odd_cases(),
         layers::cases(),
         layers::long_sums(),
     ]

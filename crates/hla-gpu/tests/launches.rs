@@ -3,7 +3,7 @@
 
 use hla_gpu::{GpuOptions, lower};
 use hla_ir::{Arg, Attrs, DType, Function, Location, Op, TensorType};
-use hla_reference::cases::{cases, random_network, training_cases};
+use hla_reference::cases::{cases, odd_cases, random_network, training_cases};
 use hlac_tests::launches::complaints;
 
 use DType::{BF16, F32, I8};
@@ -12,7 +12,8 @@ use DType::{BF16, F32, I8};
 fn of_the_numeric_suite() {
     let networks = (0..50).map(random_network);
     let mut wrong = Vec::new();
-    for case in cases().into_iter().chain(training_cases()).chain(networks) {
+    let suite = [cases(), training_cases(), odd_cases()].concat();
+    for case in suite.into_iter().chain(networks) {
         wrong.extend(complaints(
             &lower(&case.function, &GpuOptions::default()).unwrap(),
         ));

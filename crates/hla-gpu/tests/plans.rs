@@ -3,7 +3,7 @@
 
 use hla_gpu::{GpuOptions, Lowered, lower};
 use hla_ir::{Diagnostic, Function};
-use hla_reference::cases::{cases, random_case, random_network, training_cases};
+use hla_reference::cases::{cases, odd_cases, random_case, random_network, training_cases};
 use hla_runtime::plan::{Command, check};
 
 fn checked(lowered: &Lowered) -> Result<(), Diagnostic> {
@@ -38,7 +38,7 @@ fn check_all<'f>(functions: impl Iterator<Item = (String, &'f Function)>) -> (us
 
 #[test]
 fn of_the_numeric_suite() {
-    let cases: Vec<_> = cases().into_iter().chain(training_cases()).collect();
+    let cases = [cases(), training_cases(), odd_cases()].concat();
     let functions = cases.iter().map(|c| (c.name.to_string(), &c.function));
     let (count, launches) = check_all(functions);
     assert!(count > 100 && launches > count, "{count} {launches}");
