@@ -9,6 +9,8 @@ mod gpu;
 mod hostile;
 #[path = "all/kernels.rs"]
 mod kernels;
+#[path = "all/launches.rs"]
+mod launches;
 #[path = "all/networks.rs"]
 mod networks;
 #[path = "all/parsing.rs"]

@@ -6,6 +6,18 @@ use hla_passes::options::Options;
 use hla_passes::training::{TrainingOptions, build, with_precision};
 use hla_passes::{CompileOptions, inference_pipeline, mixed_precision, plan_layout};
 
+/// Of digits, by convolutions.
+pub const CNN: &str = "../../examples/digits/cnn.mlir";
+/// Of digits, by matrix products.
+pub const MLP: &str = "../../examples/digits/mlp.mlir";
+/// The residual network of cluttered digits.
+pub const CLUTTERED: &str = "../../examples/cluttered/resnet8.mlir";
+/// ResNet-18 on images of 224×224, written by `examples/resnet/generate.py`.
+pub const RESNET18: &str = "tests/data/resnet18.mlir";
+
+/// Models, and the batches that they are trained with.
+pub const MODELS: [(&str, usize); 3] = [(CNN, 32), (CLUTTERED, 64), (RESNET18, 256)];
+
 /// A model of this package or of the examples, for batches of this size.
 pub fn model(path: &str, batch: usize) -> Function {
     let path = format!("{}/{path}", env!("CARGO_MANIFEST_DIR"));
