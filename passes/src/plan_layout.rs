@@ -72,17 +72,24 @@ enum Kind {
     RowMajor,
 }
 
+fn can_be_planar(function: &Function, value: ValueId) -> bool {
+    let ty = function.ty(value).tensor();
+    ty.is_some_and(|ty| ty.rank() == 4 && matches!(ty.dtype, DType::F32 | DType::I8))
+}
+
+/// Whether a ternary convolution needs no copy of its input and residual in f32, as it does of 16-bit
+/// floats.
+fn read_as_they_are(function: &Function, node: &Node) -> bool {
+    let mut read = node.operands.iter().enumerate();
+    read.all(|(i, &value)| !matches!(i, 0 | 4) || can_be_planar(function, value))
+}
+
 fn kind(function: &Function, node: &Node) -> Kind {
-    let can_be_planar = |value: &ValueId| {
-        function
-            .ty(*value)
-            .tensor()
-            .is_some_and(|ty| ty.rank() == 4 && matches!(ty.dtype, DType::F32 | DType::I8))
-    };
+    let can_be_planar = |value: &ValueId| can_be_planar(function, *value);
     let has_layout = node.attrs.get(LAYOUT).is_some();
     match node.op {
         _ if has_layout => Kind::RowMajor,
-        Op::TernaryConv2d => Kind::Ternary,
+        Op::TernaryConv2d if read_as_they_are(function, node) => Kind::Ternary,
         Op::MaxPool2d | Op::AvgPool2d | Op::DynamicQuantize if can_be_planar(&node.operands[0]) => {
             Kind::Flexible
         }

@@ -34,6 +34,7 @@ use hla_ir::{Diagnostic, Node, NodeId, Op};
 
 use crate::lower::Lowering;
 pub(crate) use matmul::is_read_transposed;
+pub(crate) use operands::wide;
 pub(crate) use output::{can_follow, is_contraction};
 
 /// Adds the kernels of a contraction and of a group of nodes that [`can_follow`] it, which may be

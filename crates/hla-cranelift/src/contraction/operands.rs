@@ -54,13 +54,18 @@ fn refuse_planar(node: &Node, view: &View) -> Result<(), Diagnostic> {
     .help("insert hla.relayout between it and what needs that layout"))
 }
 
-/// An operand as f32 if it holds floats, else as it is.
+/// A row-major operand as f32 if it holds floats, else as it is.
 pub(super) fn operand(cx: &mut Lowering<'_>, node: &Node, i: usize) -> Result<View, Diagnostic> {
+    let view = wide(cx, node, i)?;
+    refuse_planar(node, &view)?;
+    Ok(view)
+}
+
+/// An operand of 16-bit floats as f32, row-major; any other as it is.
+pub(crate) fn wide(cx: &mut Lowering<'_>, node: &Node, i: usize) -> Result<View, Diagnostic> {
     let dtype = cx.function.tensor_ty(node.operands[i]).dtype;
     if !matches!(dtype, DType::F16 | DType::BF16) {
-        let view = cx.operand(node, i)?;
-        refuse_planar(node, &view)?;
-        return Ok(view);
+        return cx.operand(node, i);
     }
     if let Some(constant) = cx.constant(node, i) {
         let wide = Tensor::from_f32s(constant.shape(), &constant.to_f32s())

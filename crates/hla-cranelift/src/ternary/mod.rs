@@ -29,6 +29,7 @@ use self::rows::{MOST_ROWS, RowsKernel, RowsPlan, TurnsKernel};
 use self::sparse::{FAN_IN_LIMIT, SEGMENT_LIMIT, SparseKernel};
 use self::stage::{BIAS, StageKernel};
 use self::tables::{ArrangeKernel, TableKernel};
+use crate::contraction::wide;
 use crate::kernel::{Buffer, View};
 use crate::lower::Lowering;
 use crate::options::TernaryStrategy;
@@ -236,12 +237,12 @@ impl Contraction {
     }
 
     fn new(cx: &mut Lowering<'_>, node: &Node) -> Result<Contraction, Diagnostic> {
-        let input = cx.operand(node, 0)?;
+        let input = wide(cx, node, 0)?;
         let weights = Weights::new(cx, node)?;
         let scale = cx.operand(node, 2)?;
         let bias = cx.operand(node, 3)?;
         let residual = match node.operands.len() {
-            5.. => Some(cx.operand(node, 4)?),
+            5.. => Some(wide(cx, node, 4)?),
             _ => None,
         };
         let out = cx.result(node, 0)?;

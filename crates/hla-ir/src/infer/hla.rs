@@ -24,12 +24,17 @@ pub(crate) fn ternarize(cx: &Infer<'_>) -> Result<Vec<TensorType>, String> {
     }
 }
 
+/// Checks that an operand is of floats or of i8.
+fn need_number(name: &str, operand: &TensorType) -> Result<(), String> {
+    match operand.dtype.is_float() || operand.dtype == DType::I8 {
+        true => Ok(()),
+        false => Err(wrong_type(name, operand, "an element type of f32, f16, bf16 or i8")),
+    }
+}
+
 /// Checks scale, bias, clamp and residual of a fused ternary contraction; gives the result.
 fn epilogue(cx: &Infer<'_>, shape: Vec<usize>, channels: usize) -> Result<Vec<TensorType>, String> {
-    let input = cx.operand(0);
-    if !matches!(input.dtype, DType::F32 | DType::I8) {
-        return Err(wrong_type("input", input, "an element type of f32 or i8"));
-    }
+    need_number("input", cx.operand(0))?;
     need_dtype("weight", cx.operand(1), DType::I8)?;
     for (i, name) in [(2, "scale"), (3, "bias")] {
         need_dtype(name, cx.operand(i), DType::F32)?;
@@ -54,13 +59,7 @@ fn epilogue(cx: &Infer<'_>, shape: Vec<usize>, channels: usize) -> Result<Vec<Te
     }
     let result = TensorType::try_new(shape, out)?;
     if let Some(residual) = cx.operands.get(4) {
-        if !matches!(residual.dtype, DType::F32 | DType::I8) {
-            return Err(wrong_type(
-                "residual",
-                residual,
-                "an element type of f32 or i8",
-            ));
-        }
+        need_number("residual", residual)?;
         if residual.shape != result.shape {
             return Err(wrong_type(
                 "residual",
