@@ -2,13 +2,14 @@
 //!
 //! Of a training step or an inference function in f32 it makes one in which
 //! - every convolution, matrix product and gradient of one reads its factors as bf16 or f16 and
-//!   gives f32: y = Σ round(x)·round(w);
+//!   gives f32: y = Σ round(x)·round(w); one with ternary weights reads its input and its residual so;
 //! - an activation (what a contraction gives or reads that depends on the data, forward or
 //!   backward) is rounded once, where it is computed: x′ = round(x), and whoever reads x reads x′.
 //!   So only x′ need be kept.
 //!
 //! Parameters, thresholds, momenta, statistics, losses, logits, gradients of parameters and updates
-//! stay f32. What only moves elements (reshape, transpose, max-pool, …) moves the 16-bit ones.
+//! stay f32. What only moves elements (reshape, transpose, max-pool, …) moves the 16-bit ones, and the
+//! gradient of a max-pool, which moves gradients back, reads and gives 16-bit ones.
 //!
 //! bf16 has the range of f32. f16 has not: there gradients are kept as round(S·g), and steps in which
 //! that overflows are skipped, see [`loss_scale`].
@@ -127,8 +128,18 @@ pub(crate) fn factors(op: Op) -> Option<usize> {
         | Op::Conv2dWeightGrad
         | Op::DepthwiseConv2dInputGrad
         | Op::DepthwiseConv2dWeightGrad => Some(2),
+        // Its weights are no floats.
+        Op::TernaryConv2d | Op::TernaryMatMul => Some(1),
         _ => None,
     }
+}
+
+/// Whether a contraction gives what a function computes, not a gradient.
+fn is_forward(op: Op) -> bool {
+    matches!(
+        op,
+        Op::Conv2d | Op::DepthwiseConv2d | Op::TransposeConv2d | Op::MatMul
+    )
 }
 
 /// Ops that give elements of their operand as they are.
@@ -175,6 +186,8 @@ impl Pass<'_> {
             && node.operands[..count].iter().all(f32s)
         {
             self.contraction(node, count)?;
+        } else if node.op == Op::MaxPool2dGrad && self.survey.rounded[node.result().index()] {
+            self.pool_gradient(node)?;
         } else if moves(node.op)
             && let Some(narrow) = self.narrow[node.operands[0].index()]
         {
@@ -236,12 +249,13 @@ impl Pass<'_> {
             scaled += usize::from(narrow.scaled);
         }
         let mut attrs = node.attrs.clone();
-        let forward = matches!(
-            node.op,
-            Op::Conv2d | Op::DepthwiseConv2d | Op::TransposeConv2d | Op::MatMul
-        );
-        if forward {
+        if is_forward(node.op) {
             attrs.set("out_type", DType::F32);
+        }
+        // The residual of a ternary one.
+        let residual = node.operands.get(4).filter(|_| count == 1);
+        if let Some(narrow) = residual.and_then(|old| self.narrow[old.index()]) {
+            operands[4] = narrow.value;
         }
         let location = &node.location;
         let mut result = self
@@ -253,6 +267,24 @@ impl Pass<'_> {
         self.rewriter.set(node.result(), result);
         self.contractions += 1;
         Ok(())
+    }
+
+    /// The gradient of a max-pool: of what was pooled, and of the gradient of its result.
+    fn pool_gradient(&mut self, node: &Node) -> Result<(), Diagnostic> {
+        let mut operands = self.rewriter.get_all(&node.operands);
+        let mut scaled = false;
+        for (new, &old) in operands.iter_mut().zip(&node.operands) {
+            let narrow = match self.narrow[old.index()] {
+                Some(narrow) => narrow,
+                None => self.round(old, *new, node)?,
+            };
+            *new = narrow.value;
+            // What was pooled is compared only.
+            scaled = narrow.scaled;
+        }
+        let (attrs, location) = (node.attrs.clone(), node.location.clone());
+        let value = self.rewriter.push(node.op, &operands, attrs, location)?;
+        self.keep(node.result(), Narrow { value, scaled }, node)
     }
 
     fn cast(&mut self, value: ValueId, to: DType, at: &Node) -> Result<ValueId, Diagnostic> {

@@ -270,11 +270,11 @@ ops! {
 
     /// HLA Eq. 4–5 on constants or parameters: α_j·sign(w) where |w| > threshold, else 0; columns are slices along `axis`; α_j = 1/√(non-zeros of column j). An empty column keeps its largest entry.
     Ternarize "hla.ternarize" (one("weight")) { attr("threshold", AttrKind::F32, Default::Required), attr("axis", AttrKind::I64, Default::I64(0)) } => hla::ternarize;
-    /// Convolution with ternary OHWI weights (i8, −1, 0 or 1): y = fma(Σ ±x, scale, bias) per output channel; then y = fma(residual, residual_scale, y) if there is a residual; then clamped; an i8 result is rounded to nearest even and saturated to ±127. Over f32 inputs the sum starts at +0, adds the +1 taps one by one in the order of (kh, kw, ic), then subtracts the −1 taps in that order (padding reads as +0, which never changes such a sum); over i8 inputs it is exact.
+    /// Convolution with ternary OHWI weights (i8, −1, 0 or 1): y = fma(Σ ±x, scale, bias) per output channel; then y = fma(residual, residual_scale, y) if there is a residual; then clamped; an i8 result is rounded to nearest even and saturated to ±127. Input and residual are of f32, f16, bf16 or i8, and exact in what follows, which is in f32. Over floats the sum starts at +0, adds the +1 taps one by one in the order of (kh, kw, ic), then subtracts the −1 taps in that order (padding reads as +0, which never changes such a sum); over i8 inputs it is exact.
     TernaryConv2d "hla.ternary_conv2d" (one("input"), one("weight"), one("scale"), one("bias"), optional("residual")) {
         PAD, STRIDE, DILATION, CLAMP_MIN, CLAMP_MAX, RESIDUAL_SCALE, OUT_TYPE
     } => hla::ternary_conv2d;
-    /// Product of \[N, H, C\] with ternary \[W, C\] weights (i8, one row per output channel) → \[N, H, W\], epilogue as in `hla.ternary_conv2d`; the f32 sum adds the +1 taps, then subtracts the −1 taps, in the order of C.
+    /// Product of \[N, H, C\] with ternary \[W, C\] weights (i8, one row per output channel) → \[N, H, W\], types and epilogue as in `hla.ternary_conv2d`; the sum of floats adds the +1 taps, then subtracts the −1 taps, in the order of C.
     TernaryMatMul "hla.ternary_matmul" (one("input"), one("weight"), one("scale"), one("bias"), optional("residual")) {
         CLAMP_MIN, CLAMP_MAX, RESIDUAL_SCALE, OUT_TYPE
     } => hla::ternary_matmul;
@@ -322,9 +322,9 @@ ops! {
     DepthwiseConv2dInputGrad "hla.depthwise_conv2d_input_grad" (one("gradient"), one("weight")) { PAD, STRIDE, DILATION, INPUT_SHAPE } => gradient::depthwise_conv2d_input;
     /// Gradient of `tosa.depthwise_conv2d` by its weight \[KH, KW, C, M\], from its input and the gradient by its result.
     DepthwiseConv2dWeightGrad "hla.depthwise_conv2d_weight_grad" (one("input"), one("gradient")) { KERNEL, PAD, STRIDE, DILATION } => gradient::depthwise_conv2d_weight;
-    /// Gradient of `tosa.max_pool2d` by its input: the first maximum of each window, in row-major order, gets that window's gradient; a NaN is larger than any number.
+    /// Gradient of `tosa.max_pool2d` by its input: the first maximum of each window, in row-major order, gets that window's gradient; a NaN is larger than any number. Both operands and the result are of one float type; an element's gradients are summed in f32.
     MaxPool2dGrad "hla.max_pool2d_grad" (one("input"), one("gradient")) { KERNEL, STRIDE, PAD } => gradient::max_pool2d;
-    /// Gradient of `tosa.avg_pool2d` by its input: each window's gradient, divided by its elements that are no padding, goes to all of these.
+    /// Gradient of `tosa.avg_pool2d` by its input: each window's gradient, divided by its elements that are no padding, goes to all of these, of the gradient's float type; an element's parts are summed in f32.
     AvgPool2dGrad "hla.avg_pool2d_grad" (one("gradient")) { KERNEL, STRIDE, PAD, INPUT_SHAPE } => gradient::avg_pool2d;
     /// Gradient of `tosa.gather` by its values: result\[n, indices\[n, w\], c\] is the sum of updates\[n, w, c\] in the order of w; `rows` is K of the result \[N, K, C\]; an index out of range is an error of the program.
     ScatterAdd "hla.scatter_add" (one("indices"), one("updates")) { attr("rows", AttrKind::I64, Default::Required) } => gradient::scatter_add;

@@ -32,11 +32,16 @@ impl Survey {
             rounded[i] = activation && data[i] && feeds[i] && !outward[i];
         };
         for node in &function.nodes {
-            let Some(count) = factors(node.op) else {
-                continue;
+            // What is an activation by this node, besides its result.
+            let read = match node.op {
+                Op::MaxPool2dGrad => &node.operands[1..],
+                op => match factors(op) {
+                    Some(count) => &node.operands[..count],
+                    None => continue,
+                },
             };
             round(node.result());
-            for &operand in &node.operands[..count] {
+            for &operand in read {
                 has_gradients |= gradient[operand.index()];
                 let root = root(function, operand);
                 if matches!(function.values[root.index()].def, Def::Node(..)) {

@@ -9,6 +9,7 @@ use cranelift_codegen::ir::{InstBuilder, Value, types};
 use hla_ir::{DType, Diagnostic, Layout, Node, Op};
 
 use super::geometry::Geometry;
+use crate::contraction::wide;
 use crate::kernel::{EmitKernel, KernelBuilder, KernelReport, View, Width};
 use crate::lower::Lowering;
 
@@ -19,17 +20,26 @@ const UNROLLED: i64 = 16;
 pub(crate) fn lower(cx: &mut Lowering<'_>, node: &Node) -> Result<(), Diagnostic> {
     let maximum = node.op == Op::MaxPool2dGrad;
     let input = match maximum {
-        true => Some(cx.operand(node, 0)?),
+        true => Some(wide(cx, node, 0)?),
         false => None,
     };
-    let gradient = cx.operand(node, usize::from(maximum))?;
-    let result = cx.result(node, 0)?;
+    let gradient = wide(cx, node, usize::from(maximum))?;
+    let stored = cx.result(node, 0)?;
     let planar = |v: &View| v.layout != Layout::RowMajor;
-    if input.as_ref().is_some_and(planar) || planar(&gradient) || planar(&result) {
+    if input.as_ref().is_some_and(planar) || planar(&gradient) || planar(&stored) {
         return Err(cx
             .unsupported(node)
             .help("a planar value needs hla.relayout before this op"));
     }
+    // Windows add to what is stored, so that sums of 16-bit floats need a place of their own.
+    let result = match stored.ty.dtype {
+        DType::F32 => stored.clone(),
+        _ => {
+            let ty = stored.ty.with_dtype(DType::F32);
+            View::row_major(cx.temp(ty.bytes() as u64), ty)
+        }
+    };
+    let sums = result.clone();
     let geometry = Geometry::new(node, &result, &gradient);
     cx.run(PoolGradient {
         input,
@@ -37,6 +47,9 @@ pub(crate) fn lower(cx: &mut Lowering<'_>, node: &Node) -> Result<(), Diagnostic
         result,
         geometry,
     });
+    if stored.ty.dtype != DType::F32 {
+        crate::map::copy(cx, sums, stored);
+    }
     Ok(())
 }
 

@@ -14,12 +14,8 @@ fn input_type(cx: &Infer<'_>) -> Result<TensorType, String> {
     TensorType::try_new(shape, DType::F32)
 }
 
-fn need_float(cx: &Infer<'_>) -> Result<(), String> {
-    need_floats(cx, DType::F32)
-}
-
-/// Operands of a contraction: of one float type, whose products are summed in f32.
-fn need_factors(cx: &Infer<'_>) -> Result<(), String> {
+/// Operands of one float type, whose sums are made in f32.
+fn need_alike(cx: &Infer<'_>) -> Result<(), String> {
     match cx.operand(0).dtype {
         half @ (DType::F16 | DType::BF16) => need_floats(cx, half),
         _ => need_floats(cx, DType::F32),
@@ -60,7 +56,7 @@ fn forward(cx: &Infer<'_>, input: &TensorType, kernel: [usize; 2]) -> Result<[us
 }
 
 pub(crate) fn conv2d_input(cx: &Infer<'_>) -> Result<Vec<TensorType>, String> {
-    need_factors(cx)?;
+    need_alike(cx)?;
     let input = input_type(cx)?;
     let &[columns, kh, kw, channels] = &cx.operand(1).shape[..] else {
         return Err("the weight has no rank of 4".to_owned());
@@ -77,7 +73,7 @@ pub(crate) fn conv2d_input(cx: &Infer<'_>) -> Result<Vec<TensorType>, String> {
 }
 
 pub(crate) fn conv2d_weight(cx: &Infer<'_>) -> Result<Vec<TensorType>, String> {
-    need_factors(cx)?;
+    need_alike(cx)?;
     let kernel: [usize; 2] = cx.array("kernel", 1)?;
     let input = cx.operand(0);
     let columns = cx.operand(1).shape[3];
@@ -88,7 +84,7 @@ pub(crate) fn conv2d_weight(cx: &Infer<'_>) -> Result<Vec<TensorType>, String> {
 }
 
 pub(crate) fn depthwise_conv2d_input(cx: &Infer<'_>) -> Result<Vec<TensorType>, String> {
-    need_factors(cx)?;
+    need_alike(cx)?;
     let input = input_type(cx)?;
     let &[kh, kw, channels, multiplier] = &cx.operand(1).shape[..] else {
         return Err("the weight has no rank of 4".to_owned());
@@ -106,7 +102,7 @@ pub(crate) fn depthwise_conv2d_input(cx: &Infer<'_>) -> Result<Vec<TensorType>, 
 }
 
 pub(crate) fn depthwise_conv2d_weight(cx: &Infer<'_>) -> Result<Vec<TensorType>, String> {
-    need_factors(cx)?;
+    need_alike(cx)?;
     let kernel: [usize; 2] = cx.array("kernel", 1)?;
     let input = cx.operand(0);
     let (channels, columns) = (input.shape[3], cx.operand(1).shape[3]);
@@ -123,7 +119,7 @@ pub(crate) fn depthwise_conv2d_weight(cx: &Infer<'_>) -> Result<Vec<TensorType>,
 
 /// Checks a pool's gradient; gives the type of its input.
 fn pooled(cx: &Infer<'_>, i: usize, input: TensorType) -> Result<Vec<TensorType>, String> {
-    need_float(cx)?;
+    need_alike(cx)?;
     let result = pool(&Infer {
         def: cx.def,
         operands: &[&input],
@@ -141,7 +137,7 @@ pub(crate) fn max_pool2d(cx: &Infer<'_>) -> Result<Vec<TensorType>, String> {
 }
 
 pub(crate) fn avg_pool2d(cx: &Infer<'_>) -> Result<Vec<TensorType>, String> {
-    pooled(cx, 0, input_type(cx)?)
+    pooled(cx, 0, input_type(cx)?.with_dtype(cx.operand(0).dtype))
 }
 
 pub(crate) fn scatter_add(cx: &Infer<'_>) -> Result<Vec<TensorType>, String> {

@@ -28,7 +28,11 @@ pub(crate) fn ternarize(cx: &Infer<'_>) -> Result<Vec<TensorType>, String> {
 fn need_number(name: &str, operand: &TensorType) -> Result<(), String> {
     match operand.dtype.is_float() || operand.dtype == DType::I8 {
         true => Ok(()),
-        false => Err(wrong_type(name, operand, "an element type of f32, f16, bf16 or i8")),
+        false => Err(wrong_type(
+            name,
+            operand,
+            "an element type of f32, f16, bf16 or i8",
+        )),
     }
 }
 

@@ -82,12 +82,18 @@ fn ternary_conv2d() {
         plain(),
         "the shape of tensor<1x3x3x7xf32>",
     );
-    refuse(&with("1x3x3x7xi32"), plain(), "f32 or i8");
+    gives(TernaryConv2d, &with("1x3x3x7xbf16"), plain(), "1x3x3x7xf32");
+    refuse(&with("1x3x3x7xi32"), plain(), "f32, f16, bf16 or i8");
     refuse(&TERNARY[..3], plain(), "3 operands are given");
+    for half in ["1x5x5x3xf16", "1x5x5x3xbf16"] {
+        let operands = [half, TERNARY[1], TERNARY[2], TERNARY[3]];
+        gives(TernaryConv2d, &operands, plain(), "1x3x3x7xf32");
+        gives(TernaryConv2d, &operands, i8(), "1x3x3x7xi8");
+    }
     refuse(
-        &["1x5x5x3xf16", TERNARY[1], TERNARY[2], TERNARY[3]],
+        &["1x5x5x3xi16", TERNARY[1], TERNARY[2], TERNARY[3]],
         plain(),
-        "f32 or i8",
+        "f32, f16, bf16 or i8",
     );
     refuse(
         &[TERNARY[0], "7x3x3x3xf32", TERNARY[2], TERNARY[3]],

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use hla_gpu::{GpuOptions, Lowered, Precision, lower, lower_program};
-use hla_ir::{DType, Function, Op};
+use hla_ir::{Function, Op};
 use hla_mlir::gpu::{Chip, program};
 use hla_reference::Tolerance;
 use hla_reference::cases::{Case, cases, training_cases};
@@ -70,7 +70,7 @@ fn run(session: &DeviceSession, case: &Case) -> Result<(), String> {
 /// order of the tile on a GPU.
 fn tolerance(case: &Case) -> Tolerance {
     let sums = case.function.nodes.iter().any(|node| {
-        let float = |v: &hla_ir::ValueId| case.function.tensor_ty(*v).dtype == DType::F32;
+        let float = |v: &hla_ir::ValueId| case.function.tensor_ty(*v).dtype.is_float();
         matches!(node.op, Op::TernaryConv2d | Op::TernaryMatMul) && float(&node.operands[0])
     });
     match case.tolerance {

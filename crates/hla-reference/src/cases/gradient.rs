@@ -141,10 +141,29 @@ fn pools(cases: &mut Vec<Case>) {
             let inputs = [values, random.grid(&gradient, F32)];
             op_case(cases, name, Exact, inputs, Op::MaxPool2dGrad, attrs.clone());
         }
-        let name = format!("avg_pool2d_grad_{tag}");
-        let gradient = Random::new(&name).grid(&gradient, F32);
+        for dtype in [F16, BF16] {
+            let name = format!("max_pool2d_grad_{dtype}_{tag}");
+            let mut random = Random::new(&name);
+            let inputs = [random.grid(&input, dtype), random.grid(&gradient, dtype)];
+            op_case(cases, name, Exact, inputs, Op::MaxPool2dGrad, attrs.clone());
+        }
         let attrs = attrs.with("input_shape", input.map(|e| e as i64).to_vec());
-        op_case(cases, name, NEAR, [gradient], Op::AvgPool2dGrad, attrs);
+        for (dtype, kind, near) in [
+            (F32, "", NEAR),
+            (F16, "_f16", Ulps(1)),
+            (BF16, "_bf16", Ulps(1)),
+        ] {
+            let name = format!("avg_pool2d_grad{kind}_{tag}");
+            let gradient = Random::new(&name).grid(&gradient, dtype);
+            op_case(
+                cases,
+                name,
+                near,
+                [gradient],
+                Op::AvgPool2dGrad,
+                attrs.clone(),
+            );
+        }
     }
 }
 

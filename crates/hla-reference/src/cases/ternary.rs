@@ -7,7 +7,7 @@ use super::Case;
 use super::generate::{Builder, Random, case, f32s, none};
 use crate::tolerance::Tolerance::Exact;
 
-use DType::{F32, I8};
+use DType::{BF16, F16, F32, I8};
 
 pub(super) fn add_to(cases: &mut Vec<Case>) {
     convolutions(cases);
@@ -230,6 +230,16 @@ pub(super) const EPILOGUES: [Epilogue; 7] = [
     },
 ];
 
+/// A residual of a 16-bit type.
+const fn half_residual(dtype: DType) -> Epilogue {
+    Epilogue {
+        tag: "residual_half",
+        clamp: Some((0.0, f32::INFINITY)),
+        residual: Some((dtype, 0.6)),
+        out: F32,
+    }
+}
+
 impl Epilogue {
     fn attrs(&self, attrs: Attrs) -> Attrs {
         let mut attrs = attrs.with("out_type", self.out);
@@ -303,6 +313,22 @@ fn convolutions(cases: &mut Vec<Case>) {
             for dtype in [F32, I8] {
                 conv_case(cases, s, e, dtype, true);
             }
+        }
+    }
+    // Floats of 16 bits, each exact in f32, where the sum is made.
+    for dtype in [F16, BF16] {
+        for s in [&SHAPES[2], &SHAPES[5], &SHAPES[9]] {
+            for pack in [false, true] {
+                conv_case(cases, s, PLAIN, dtype, pack);
+            }
+        }
+        for e in [
+            EPILOGUES[1],
+            EPILOGUES[4],
+            EPILOGUES[5],
+            half_residual(dtype),
+        ] {
+            conv_case(cases, &SHAPES[4], e, dtype, true);
         }
     }
     // Enough taps of full-scale activations to overflow 16 bits.
@@ -380,6 +406,15 @@ fn products(cases: &mut Vec<Case>) {
     }
     for e in EPILOGUES {
         for dtype in [F32, I8] {
+            product_case(cases, shapes[4], e, dtype, true);
+        }
+    }
+    for dtype in [F16, BF16] {
+        for shape in [shapes[2], shapes[3]] {
+            product_case(cases, shape, PLAIN, dtype, false);
+            product_case(cases, shape, PLAIN, dtype, true);
+        }
+        for e in [EPILOGUES[3], EPILOGUES[4], half_residual(dtype)] {
             product_case(cases, shapes[4], e, dtype, true);
         }
     }

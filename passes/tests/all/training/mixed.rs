@@ -7,7 +7,7 @@ use hla_passes::training::{Quantizer, TrainingOptions, build};
 
 use super::model::{network, step, values};
 
-fn mixed(f: &Function, precision: &str) -> Function {
+pub(super) fn mixed(f: &Function, precision: &str) -> Function {
     let options = Options::defaults(PASS.options);
     let options = options.with("precision", precision).unwrap();
     let (made, _) = (PASS.run)(f, &options).unwrap();

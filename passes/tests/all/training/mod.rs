@@ -3,6 +3,7 @@
 mod build;
 mod decomposed;
 mod equations;
+mod half;
 mod loss_scale;
 mod mixed;
 mod model;
