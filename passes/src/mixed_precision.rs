@@ -8,8 +8,9 @@
 //!   So only x′ need be kept.
 //!
 //! Parameters, thresholds, momenta, statistics, losses, logits, gradients of parameters and updates
-//! stay f32. What only moves elements (reshape, transpose, max-pool, …) moves the 16-bit ones, and the
-//! gradient of a max-pool, which moves gradients back, reads and gives 16-bit ones.
+//! stay f32. What only moves elements (reshape, transpose, max-pool, the mask of a ReLU's gradient, …)
+//! moves the 16-bit ones, and the gradient of a max-pool, which moves gradients back, reads and gives
+//! 16-bit ones. Where gradients of one activation meet, their sum is rounded as they are.
 //!
 //! bf16 has the range of f32. f16 has not: there gradients are kept as round(S·g), and steps in which
 //! that overflows are skipped, see [`loss_scale`].
@@ -20,7 +21,7 @@ pub mod loss_scale;
 mod survey;
 
 use hla_ir::graph::UPDATES;
-use hla_ir::{Attrs, DType, Diagnostic, Function, Node, NodeId, Op, Rewriter, ValueId};
+use hla_ir::{Attrs, DType, Diagnostic, Function, Node, NodeId, Op, Rewriter, Tensor, ValueId};
 
 use crate::options::{OptionInfo, OptionKind, Options};
 use crate::registry::PassInfo;
@@ -72,6 +73,7 @@ fn run(function: &Function, options: &Options) -> Result<(Function, Report), Dia
         half,
         scale,
         rewriter,
+        users: function.users(),
         narrow: vec![None; function.values.len()],
         contractions: 0,
         stored: [0; 2],
@@ -142,19 +144,27 @@ fn is_forward(op: Op) -> bool {
     )
 }
 
-/// Ops that give elements of their operand as they are.
-fn moves(op: Op) -> bool {
-    matches!(
-        op,
+/// The operand of which a node gives elements as they are, with zeros among them at most.
+fn moved(function: &Function, node: &Node) -> Option<usize> {
+    let is_zero = |value: ValueId| {
+        let constant = function.constant_value(value);
+        constant.and_then(Tensor::splat_value) == Some(0.0)
+    };
+    match node.op {
         Op::Reshape
-            | Op::Transpose
-            | Op::Slice
-            | Op::Reverse
-            | Op::Identity
-            | Op::Tile
-            | Op::MaxPool2d
-            | Op::Gather
-    )
+        | Op::Transpose
+        | Op::Slice
+        | Op::Reverse
+        | Op::Identity
+        | Op::Tile
+        | Op::MaxPool2d
+        | Op::Gather => Some(0),
+        Op::Pad => (node.attrs.f32("pad_const") == Some(0.0)).then_some(0),
+        // The gradient of a ReLU.
+        Op::Select if is_zero(node.operands[2]) => Some(1),
+        Op::Select if is_zero(node.operands[1]) => Some(2),
+        _ => None,
+    }
 }
 
 /// A value of 16 bits.
@@ -171,6 +181,8 @@ struct Pass<'a> {
     /// S, if there is one.
     scale: Option<LossScale>,
     rewriter: Rewriter<'a>,
+    /// The nodes that read each old value.
+    users: Vec<Vec<NodeId>>,
     /// For old values that are kept in 16 bits: the new value of that type.
     narrow: Vec<Option<Narrow>>,
     contractions: u64,
@@ -188,15 +200,11 @@ impl Pass<'_> {
             self.contraction(node, count)?;
         } else if node.op == Op::MaxPool2dGrad && self.survey.rounded[node.result().index()] {
             self.pool_gradient(node)?;
-        } else if moves(node.op)
-            && let Some(narrow) = self.narrow[node.operands[0].index()]
+        } else if let Some(i) = moved(old, node)
+            && !self.is_summed(node)
+            && let Some(narrow) = self.narrow[node.operands[i].index()]
         {
-            let mut operands = self.rewriter.get_all(&node.operands);
-            operands[0] = narrow.value;
-            let location = node.location.clone();
-            let attrs = node.attrs.clone();
-            let value = self.rewriter.push(node.op, &operands, attrs, location)?;
-            self.keep(node.result(), Narrow { value, ..narrow }, node)?;
+            self.movement(node, i, narrow)?;
         } else {
             self.rewriter.copy(id)?;
         }
@@ -267,6 +275,35 @@ impl Pass<'_> {
         self.rewriter.set(node.result(), result);
         self.contractions += 1;
         Ok(())
+    }
+
+    /// Whether a reshape is for reductions alone, of what others read as it was: then all widen it once.
+    fn is_summed(&self, node: &Node) -> bool {
+        let old = self.rewriter.old();
+        let reduces = |id: &NodeId| {
+            matches!(
+                old.node(*id).op,
+                Op::ReduceSum | Op::ReduceMax | Op::ReduceMin | Op::ReduceProduct
+            )
+        };
+        node.op == Op::Reshape && self.users[node.result().index()].iter().all(reduces)
+    }
+
+    /// Moves elements of operand `i`, which is `narrow` now.
+    fn movement(&mut self, node: &Node, i: usize, narrow: Narrow) -> Result<(), Diagnostic> {
+        let mut operands = self.rewriter.get_all(&node.operands);
+        operands[i] = narrow.value;
+        let location = node.location.clone();
+        if node.op == Op::Select {
+            let zeros = &node.operands[3 - i];
+            let ty = self.rewriter.old().tensor_ty(*zeros).with_dtype(self.half);
+            operands[3 - i] = self
+                .rewriter
+                .constant(Tensor::splat(ty, 0.0), location.clone())?;
+        }
+        let attrs = node.attrs.clone();
+        let value = self.rewriter.push(node.op, &operands, attrs, location)?;
+        self.keep(node.result(), Narrow { value, ..narrow }, node)
     }
 
     /// The gradient of a max-pool: of what was pooled, and of the gradient of its result.

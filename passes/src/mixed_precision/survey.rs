@@ -2,7 +2,7 @@
 
 use hla_ir::{DType, Def, Function, Node, Op, ValueId};
 
-use super::{factors, moves};
+use super::{factors, moved};
 
 /// What is known of the values of a function, by index.
 pub(super) struct Survey {
@@ -25,11 +25,11 @@ impl Survey {
             .collect();
         let mut has_gradients = false;
         let mut rounded = vec![false; function.values.len()];
-        let mut round = |value: ValueId| {
+        let is_activation = |value: ValueId| {
             let i = value.index();
             let ty = function.ty(value).tensor();
-            let activation = ty.is_some_and(|ty| ty.dtype == DType::F32 && ty.rank() > 1);
-            rounded[i] = activation && data[i] && feeds[i] && !outward[i];
+            let many = ty.is_some_and(|ty| ty.dtype == DType::F32 && ty.rank() > 1);
+            many && data[i] && feeds[i] && !outward[i]
         };
         for node in &function.nodes {
             // What is an activation by this node, besides its result.
@@ -40,13 +40,27 @@ impl Survey {
                     None => continue,
                 },
             };
-            round(node.result());
+            let result = node.result();
+            rounded[result.index()] = is_activation(result);
             for &operand in read {
                 has_gradients |= gradient[operand.index()];
                 let root = root(function, operand);
                 if matches!(function.values[root.index()].def, Def::Node(..)) {
-                    round(root);
+                    rounded[root.index()] = is_activation(root);
                 }
+            }
+        }
+        // Sums of gradients, in the order in which they are computed: each may be a term of the next.
+        for node in function.nodes.iter().filter(|n| n.op == Op::Add) {
+            let shape = |value: &ValueId| &function.tensor_ty(*value).shape;
+            let is_term = |value: &ValueId| {
+                let root = root(function, *value);
+                rounded[root.index()] && gradient[root.index()]
+            };
+            let result = node.result();
+            let alike = node.operands.iter().all(|o| shape(o) == shape(&result));
+            if alike && node.operands.iter().all(is_term) {
+                rounded[result.index()] = is_activation(result);
             }
         }
         Survey {
@@ -60,9 +74,9 @@ impl Survey {
 /// The value whose elements these are.
 fn root(function: &Function, mut value: ValueId) -> ValueId {
     while let Some(node) = function.defining_node(value)
-        && moves(node.op)
+        && let Some(i) = moved(function, node)
     {
-        value = node.operands[0];
+        value = node.operands[i];
     }
     value
 }

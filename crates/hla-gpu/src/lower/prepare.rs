@@ -2,6 +2,7 @@
 
 use hla_ir::rewrite::rewrite;
 use hla_ir::{Attrs, DType, Diagnostic, Function, Node, Op, Rewriter, Tensor, ValueId};
+use hla_partition::combines;
 
 /// `hla.ternarize` as `hla.ste_ternarize`, whose value is the same and which is decomposed: its
 /// threshold becomes a constant.
@@ -30,9 +31,15 @@ fn ternarize(rewriter: &mut Rewriter<'_>, node: &Node) -> Result<Vec<ValueId>, D
 
 /// The reshape of a 16-bit value that was widened as the widening of the reshaped value. A reshape is
 /// another name for what is stored; so stored are 16 bits, which all who read them widen on the way.
+/// Reductions do not need that: what they read is computed under any name.
 pub(super) fn widen_last(function: &Function) -> Result<Function, Diagnostic> {
+    let users = function.users();
     rewrite(function, |rewriter, _, node| {
         if node.op != Op::Reshape {
+            return Ok(None);
+        }
+        let readers = &users[node.result().index()];
+        if readers.iter().all(|id| combines(function.node(*id).op)) {
             return Ok(None);
         }
         let operand = rewriter.get(node.operands[0]);

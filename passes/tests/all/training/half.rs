@@ -1,6 +1,6 @@
 //! Mixed precision of single ops: what they read, and what they give, with numbers worked on paper.
 
-use hla_ir::graph::UPDATES;
+use hla_ir::graph::{GRADIENT, UPDATES};
 use hla_ir::{Arg, Attrs, DType, Function, Location, Op, Tensor, TensorType, ValueId};
 
 use super::mixed::mixed;
@@ -93,14 +93,15 @@ fn a_pool_moves_gradients_of_16_bits() {
                 .with("stride", vec![stride; 2]);
             match kernel {
                 Some(kernel) => attrs.with("kernel", vec![kernel; 2]),
-                None => attrs.with("acc_type", DType::F32),
+                None => attrs,
             }
         };
         let dilated = |attrs: Attrs| attrs.with("dilation", vec![1_i64, 1]);
         let (b1, b2) = (bias(&mut made, 4), bias(&mut made, 2));
-        let x = made.op(Op::Conv2d, &[image, weight, b1], dilated(window(None, 1)));
+        let forward = || dilated(window(None, 1)).with("acc_type", DType::F32);
+        let x = made.op(Op::Conv2d, &[image, weight, b1], forward());
         let pooled = made.op(Op::MaxPool2d, &[x], window(Some(2), 2));
-        let y = made.op(Op::Conv2d, &[pooled, last, b2], dilated(window(None, 1)));
+        let y = made.op(Op::Conv2d, &[pooled, last, b2], forward());
         let g = made.op(Op::Exp, &[y], Attrs::new());
         let attrs = dilated(window(None, 1)).with("input_shape", vec![2_i64, 2, 2, 4]);
         let g = made.op(Op::Conv2dInputGrad, &[g, last], attrs);
@@ -129,4 +130,77 @@ fn a_pool_moves_gradients_of_16_bits() {
         // As it is, without another rounding between.
         assert_eq!(gradient.unwrap().operands[1], pool.result());
     }
+}
+
+/// Gradients of two convolutions meet, a ReLU's mask is put on, zeros are put around, and a weight's
+/// gradient reads that: the sum is rounded once, what follows moves its 16 bits.
+#[test]
+fn sums_of_gradients_are_rounded_once() {
+    let mut made = Made(Function::new("f"));
+    let image = made.arg(&[1, 4, 4, 2], "image");
+    let g = made.arg(&[1, 2, 2, 3], "g");
+    let param = |made: &mut Made, shape: &[usize], name: &str| {
+        let mut arg = Arg::new(TensorType::f32(shape));
+        arg.param = Some(name.into());
+        made.0.add_arg(arg)
+    };
+    let w1 = param(&mut made, &[3, 2, 2, 2], "w1");
+    let w2 = param(&mut made, &[3, 2, 2, 2], "w2");
+    let window = || {
+        Attrs::new()
+            .with("pad", vec![0_i64; 4])
+            .with("stride", vec![1_i64; 2])
+            .with("dilation", vec![1_i64; 2])
+    };
+    let back = window().with("input_shape", vec![1_i64, 3, 3, 2]);
+    let a = made.op(Op::Conv2dInputGrad, &[g, w1], back.clone());
+    let b = made.op(Op::Conv2dInputGrad, &[g, w2], back);
+    let sum = made.op(Op::Add, &[a, b], Attrs::new());
+    let small = made.op(
+        Op::Slice,
+        &[image],
+        Attrs::new()
+            .with("start", vec![0_i64; 4])
+            .with("size", vec![1_i64, 3, 3, 2]),
+    );
+    let zero = made.constant(&[1, 1, 1, 1], DType::F32, &[0.0]);
+    let positive = made.op(Op::Greater, &[small, zero], Attrs::new());
+    let masked = made.op(Op::Select, &[positive, sum, zero], Attrs::new());
+    let around = Attrs::new()
+        .with("padding", vec![0_i64, 0, 0, 1, 0, 1, 0, 0])
+        .with("pad_const", 0.0_f32);
+    let padded = made.op(Op::Pad, &[masked], around);
+    let attrs = window().with("kernel", vec![1_i64, 1]);
+    let gradient = made.op(Op::Conv2dWeightGrad, &[image, padded], attrs);
+    // The masked sum in f32 is read too, as a batch norm's gradient does.
+    let axis = Attrs::new().with("axis", 3_i64);
+    let scaled = made.op(Op::ReduceSum, &[masked], axis);
+    let square = made.op(Op::Mul, &[masked, scaled], Attrs::new());
+    let attrs = window().with("kernel", vec![2_i64, 2]);
+    let other = made.op(Op::Conv2dWeightGrad, &[image, square], attrs);
+    made.0.results = vec![gradient, other];
+    made.0.set_result_attr(0, GRADIENT, "w1");
+    made.0.set_result_attr(1, GRADIENT, "w2");
+
+    let rounded = mixed(&made.0, "bf16");
+    let users = rounded.users();
+    let dtype = |v: ValueId| rounded.tensor_ty(v).dtype;
+    let find = |op: Op| rounded.nodes.iter().find(|n| n.op == op).unwrap();
+    let sum = find(Op::Add).result();
+    let [reader] = users[sum.index()][..] else {
+        panic!("the sum has one reader");
+    };
+    let narrow = rounded.node(reader);
+    assert_eq!(narrow.op, Op::Cast);
+    assert_eq!(dtype(narrow.result()), DType::BF16);
+    let select = find(Op::Select);
+    assert_eq!(select.operands[1], narrow.result());
+    assert_eq!(find(Op::Pad).operands[0], select.result());
+    assert_eq!(
+        find(Op::Conv2dWeightGrad).operands[1],
+        find(Op::Pad).result()
+    );
+    // Who computes in f32 widens what was rounded.
+    let widened = rounded.defining_node(find(Op::ReduceSum).operands[0]);
+    assert_eq!(widened.unwrap().operands[0], select.result());
 }
