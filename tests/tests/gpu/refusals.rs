@@ -115,7 +115,7 @@ fn training_options_that_do_not_fit() {
     let place = Place::new();
     let base = "train DIGITS/mlp.mlir --data DIGITS/train-images.npy -o out.safetensors";
     for (more, says) in [
-        ("--precision bf16", "--precision"),
+        ("--precision tf32", "f32, bf16 and f16"),
         ("--device 1", "--device"),
         ("--emit-program p.hlaprog", "--emit-program"),
         ("--target gpu", "cuda"),

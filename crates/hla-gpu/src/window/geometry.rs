@@ -102,17 +102,30 @@ pub(super) fn count(t: &mut Text, ints: Ints, rows: &Run, columns: &Run) -> Stri
 pub(super) fn visit(
     t: &mut Text,
     ints: Ints,
-    (rows, columns): (&Run, &Run),
+    visited: (&Run, &Run),
     (init, ty): (&str, &str),
     body: impl Fn(&mut Text, [&Int; 2], &str) -> String,
 ) -> String {
-    let bounds = (rows.0.clone(), rows.1.clone(), 1);
-    let init = [init.to_owned()];
-    fold(t, ints, bounds, (&init, &[ty]), |t, row, carried| {
-        let bounds = (columns.0.clone(), columns.1.clone(), 1);
-        fold(t, ints, bounds, (carried, &[ty]), |t, column, carried| {
-            vec![body(t, [row, column], &carried[0])]
-        })
+    let (init, types) = ([init.to_owned()], [ty.to_owned()]);
+    visit_all(t, ints, visited, (&init, &types), |t, at, carried| {
+        vec![body(t, at, &carried[0])]
     })
     .remove(0)
+}
+
+/// The same with several values.
+pub(super) fn visit_all(
+    t: &mut Text,
+    ints: Ints,
+    (rows, columns): (&Run, &Run),
+    (init, types): (&[String], &[String]),
+    body: impl Fn(&mut Text, [&Int; 2], &[String]) -> Vec<String>,
+) -> Vec<String> {
+    let bounds = (rows.0.clone(), rows.1.clone(), 1);
+    fold(t, ints, bounds, (init, types), |t, row, carried| {
+        let bounds = (columns.0.clone(), columns.1.clone(), 1);
+        fold(t, ints, bounds, (carried, types), |t, column, carried| {
+            body(t, [row, column], carried)
+        })
+    })
 }

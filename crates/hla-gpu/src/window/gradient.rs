@@ -4,6 +4,7 @@ use hla_ir::{DType, Diagnostic, Node, Op};
 
 use super::average::as_float;
 use super::geometry::{Geometry, Run, count, visit};
+use super::winner::{in_all_lanes, number};
 use crate::Text;
 use crate::int::{Int, Ints};
 use crate::lower::{Lowering, Place};
@@ -19,14 +20,27 @@ pub(crate) fn lower(cx: &mut Lowering<'_>, node: &Node) -> Result<(), Diagnostic
     let Some(geometry) = Geometry::new(node, &result.ty.shape, &gradient.ty.shape) else {
         return Err(cx.unsupported(node));
     };
-    let shape = result.ty.shape.clone();
+    let (shape, windows) = (result.ty.shape.clone(), gradient.ty.shape.clone());
     let (gradient, result) = (gradient.flat(), result.flat());
     let mut inputs = vec![gradient];
+    let mut takes = Takes::Share;
     if maximum {
-        inputs.push(cx.operand(node, 0)?.flat());
+        let pooled = cx.operand(node, 0)?.flat();
+        let overlap = (0..2).any(|axis| geometry.kernel[axis] > geometry.stride[axis]);
+        (takes, inputs) = match overlap {
+            true => {
+                let winners = super::winner::lower(cx, geometry, &pooled, &windows);
+                (Takes::IfNoted, vec![inputs.remove(0), winners])
+            }
+            false => (Takes::IfFound, vec![inputs.remove(0), pooled]),
+        };
     }
     let [kh, kw] = geometry.kernel;
-    let all: Vec<&Place> = inputs.iter().chain([&result]).collect();
+    // Numbers of taps are small, and not what a thread's reads are measured by.
+    let all: Vec<&Place> = match takes {
+        Takes::IfNoted => vec![&inputs[0], &result],
+        _ => inputs.iter().chain([&result]).collect(),
+    };
     let kernel = Pointwise {
         computes: format!("{} {kh}x{kw} {}", node.op.def().name, result.ty.dtype),
         inputs: &inputs,
@@ -37,6 +51,7 @@ pub(crate) fn lower(cx: &mut Lowering<'_>, node: &Node) -> Result<(), Diagnostic
     let code = kernel.code(|element| {
         let own = Own {
             geometry,
+            takes,
             places: &inputs,
             ints: element.ints,
             inputs: element.inputs,
@@ -52,10 +67,22 @@ pub(crate) fn lower(cx: &mut Lowering<'_>, node: &Node) -> Result<(), Diagnostic
     Ok(())
 }
 
+/// What of a window's gradient an element takes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Takes {
+    /// What is its share of an average.
+    Share,
+    /// All, if it is found to be the first maximum.
+    IfFound,
+    /// All, if it is noted as that.
+    IfNoted,
+}
+
 /// An element of what was pooled, whose gradient is wanted.
 struct Own<'a> {
     geometry: Geometry,
-    /// The gradient of the result; what was pooled, for a maximum.
+    takes: Takes,
+    /// The gradient of the result; what was pooled, or the number of each window's maximum.
     places: &'a [Place],
     ints: Ints,
     inputs: &'a [String],
@@ -82,30 +109,37 @@ impl Own<'_> {
     fn sum(&self, t: &mut Text) -> String {
         let (g, ints, lanes) = (self.geometry, self.ints, self.lanes);
         let ty = vector(lanes, "f32");
+        let types = match lanes {
+            1 => ty.clone(),
+            _ => format!("{}, {ty}", vector(lanes, "i1")),
+        };
         let zero = splat(t, lanes, "0.0", "f32");
-        let own = match self.places.len() {
-            1 => None,
-            _ => Some(self.read(t, 1, g.input, [&self.at[1], &self.at[2]])),
+        let own = match self.takes {
+            Takes::IfFound => Some(self.read(t, 1, g.input, [&self.at[1], &self.at[2]])),
+            Takes::Share | Takes::IfNoted => None,
         };
         let rows = g.windows(t, ints, 0, &self.at[1]);
         let columns = g.windows(t, ints, 1, &self.at[2]);
         let visited = (&rows, &columns);
-        visit(t, ints, visited, (&zero, &ty), |t, [row, column], sum| {
-            let gradient = self.read(t, 0, g.output, [row, column]);
-            let rows = g.taps(t, ints, 0, row);
-            let columns = g.taps(t, ints, 1, column);
-            let share = match &own {
-                Some(own) => {
+        visit(t, ints, visited, (&zero, &ty), |t, window, sum| {
+            let gradient = self.read(t, 0, g.output, window);
+            let taps = |t: &mut Text| [0, 1].map(|axis| g.taps(t, ints, axis, window[axis]));
+            let share = match (self.takes, &own) {
+                (Takes::IfNoted, _) => {
+                    let wins = self.is_noted(t, window);
+                    t.op(format_args!(
+                        "arith.select {wins}, {gradient}, {zero} : {types}"
+                    ))
+                }
+                (_, Some(own)) => {
+                    let [rows, columns] = taps(t);
                     let loses = self.loses(t, own, (&rows, &columns));
-                    let types = match lanes {
-                        1 => ty.clone(),
-                        _ => format!("{}, {ty}", vector(lanes, "i1")),
-                    };
                     t.op(format_args!(
                         "arith.select {loses}, {zero}, {gradient} : {types}"
                     ))
                 }
-                None => {
+                (_, None) => {
+                    let [rows, columns] = taps(t);
                     let count = count(t, ints, &rows, &columns);
                     let count = as_float(t, lanes, &count);
                     t.op(format_args!("arith.divf {gradient}, {count} : {ty}"))
@@ -113,6 +147,19 @@ impl Own<'_> {
             };
             t.op(format_args!("arith.addf {sum}, {share} : {ty}"))
         })
+    }
+
+    /// Whether the element is noted as the maximum of a window.
+    fn is_noted(&self, t: &mut Text, window: [&Int; 2]) -> String {
+        let (ints, lanes) = (self.ints, self.lanes);
+        let noted = self.read(t, 1, self.geometry.output, window);
+        let tap = [&self.at[1], &self.at[2]];
+        let own = number(t, ints, &self.geometry, tap, window);
+        let own = in_all_lanes(t, ints, lanes, &own);
+        t.op(format_args!(
+            "arith.cmpi eq, {noted}, {own} : {}",
+            vector(lanes, "i32")
+        ))
     }
 
     /// Whether another element of a window comes first: a larger one, or as large a one before.

@@ -125,6 +125,15 @@ fn convolutions(cases: &mut Vec<Case>) {
 }
 
 fn pools(cases: &mut Vec<Case>) {
+    // Windows of more taps than a byte counts, that overlap.
+    let name = "max_pool2d_grad_wide".to_owned();
+    let mut random = Random::new(&name);
+    let inputs = [
+        random.any(&[1, 14, 15, 3], F32),
+        random.grid(&[1, 3, 2, 3], F32),
+    ];
+    let attrs = pool_attrs([12, 14], [0; 4], [1, 1]);
+    op_case(cases, name, Exact, inputs, Op::MaxPool2dGrad, attrs);
     for &(tag, input, kernel, pad, stride) in &POOLS {
         let extents_of = kernel.map(|k| k as usize);
         let [oh, ow] = extents(input, extents_of, pad, stride, [1, 1]);

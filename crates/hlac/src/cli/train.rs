@@ -10,9 +10,9 @@ use hla_passes::training::{self, TrainingGraphs};
 use hla_runtime::device::cuda::Cuda;
 use hla_runtime::{DeviceSession, StepProgram};
 use hla_train::{Blueprint, Part, compiling};
-use hlac::{CudaProgram, CudaTarget, Model, ModelOptions};
+use hlac::{CudaProgram, CudaTarget, Model, ModelOptions, Precision};
 
-use super::compile::{self, PrecisionName, of_gpu};
+use super::compile::{PrecisionName, of_gpu};
 use super::model::{STDIN, read_stdin};
 use super::output::Outputs;
 use super::report::{self, Sources, visible};
@@ -38,8 +38,9 @@ pub struct Args {
         help_heading = "Run"
     )]
     target: String,
-    /// On a GPU: how convolutions and matrix products are computed; in f16 gradients are scaled
-    /// [default: tf32]
+    /// How convolutions and matrix products are computed; in f16 gradients are scaled. On a processor
+    /// bf16 and f16 are slower than f32, and show what a GPU's rounding does [default: tf32 on a GPU,
+    /// else f32]
     #[arg(long, value_name = "TYPE", value_enum, help_heading = "Run")]
     precision: Option<PrecisionName>,
     /// On a GPU: which one, as the driver counts them [default: 0]
@@ -127,7 +128,8 @@ pub fn run(args: &Args, sources: &mut Sources) -> Result<(), Failure> {
 
 /// The GPU that training is for, if it is for one.
 fn gpu(args: &Args) -> Result<Option<CudaTarget>, Failure> {
-    let gpu = compile::gpu(&args.target, args.precision)?;
+    let precision = args.precision.unwrap_or_default();
+    let gpu = CudaTarget::parse(&args.target, precision.into())?;
     match gpu {
         Some(_) => {}
         None if args.target != "cpu" => {
@@ -135,6 +137,12 @@ fn gpu(args: &Args) -> Result<Option<CudaTarget>, Failure> {
                 "there is no target '{}' for training: cpu, cuda or cuda:sm_90",
                 args.target
             )));
+        }
+        None if args.precision == Some(PrecisionName::Tf32) => {
+            return Err(Failure::Usage(
+                "--precision tf32 is of a GPU's tensor cores; with --target cpu there are f32, bf16 and f16"
+                    .to_owned(),
+            ));
         }
         None if args.device.is_some() => return Err(of_gpu("--device")),
         None if args.emit_program.is_some() => return Err(of_gpu("--emit-program")),
@@ -184,8 +192,11 @@ fn build(
     let options = &args.options;
     let graphs = timing.phase("build the graphs", || -> Result<_, Failure> {
         let graphs = training::build(model.function(), &options::graphs(options))?;
-        let precision = gpu.map_or("f32", |gpu| gpu.precision().half());
-        Ok(training::with_precision(graphs, precision)?)
+        let precision: Precision = match (gpu, args.precision) {
+            (Some(gpu), _) => gpu.precision(),
+            (None, named) => named.unwrap_or(PrecisionName::F32).into(),
+        };
+        Ok(training::with_precision(graphs, precision.half())?)
     })?;
     if !options.process.quiet {
         report::print(&graphs.remarks, sources);
