@@ -94,8 +94,8 @@ fn emit(place: &Place, more: &str) -> DeviceProgram {
 #[test]
 fn a_program_trains_as_the_processor_does() {
     let place = with_samples();
-    // In 16 bits a sum in another order may be rounded to the neighbour.
-    for (precision, tolerance) in [("f32", 1e-4), ("bf16", 1e-2), ("f16", 2e-3)] {
+    // In 16 bits a sum in another order may be rounded to the neighbour, and so a weight pass its threshold.
+    for (precision, tolerance) in [("f32", 1e-4), ("bf16", 1e-2), ("f16", 1e-2)] {
         place
             .hlac(&format!(
                 "train DIGITS/mlp.mlir --batch 16 --precision {precision} {COURSE} --metrics cpu.jsonl \
