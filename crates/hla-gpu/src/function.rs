@@ -9,6 +9,39 @@ use crate::text::memref;
 /// An array in the shared memory of a block: name, elements, element type.
 pub(crate) type Shared = (String, usize, &'static str);
 
+/// Multiprocessors of an A100; later GPUs for servers have more.
+const MULTIPROCESSORS: usize = 108;
+
+/// A block of a kernel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Block {
+    /// Its threads.
+    pub threads: usize,
+    /// Whether it has a multiprocessor to itself: its threads may have more registers than would let others
+    /// run beside it, which an assembler that does not know would rather spill.
+    pub alone: bool,
+}
+
+impl Block {
+    /// Of a grid of so many blocks.
+    pub fn of_grid(threads: usize, blocks: usize) -> Block {
+        Block {
+            threads,
+            alone: blocks <= MULTIPROCESSORS,
+        }
+    }
+}
+
+impl From<usize> for Block {
+    /// Of so many threads, of which there may be any number.
+    fn from(threads: usize) -> Block {
+        Block {
+            threads,
+            alone: false,
+        }
+    }
+}
+
 /// Names of the arguments that are read, and of those that are written.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Arguments {
@@ -40,13 +73,18 @@ pub(crate) fn shared_ty(elements: usize, ty: &str) -> String {
     format!("memref<{elements}x{ty}, #gpu.address_space<workgroup>>")
 }
 
-/// A `gpu.func` over blocks of `threads`.
+/// A `gpu.func`.
 pub(crate) fn gpu(
     (inputs, outputs): (&[TensorType], &[TensorType]),
     shared: &[Shared],
-    threads: usize,
+    block: impl Into<Block>,
     body: impl FnOnce(&mut Text, &Arguments),
 ) -> String {
+    let Block { threads, alone } = block.into();
+    let resident = match alone {
+        true => ", nvvm.minctasm = 1 : i32",
+        false => "",
+    };
     let arguments = Arguments::new(inputs, outputs);
     // No kernel is given two arguments that overlap unless it only reads both.
     let attrs = " {llvm.noalias, llvm.align = 16 : i64}";
@@ -62,7 +100,7 @@ pub(crate) fn gpu(
     let mut text = Text::new();
     body(&mut text, &arguments);
     format!(
-        "gpu.func {NAME}({declared}){shared} kernel attributes {{known_block_size = array<i32: {threads}, 1, 1>}} {{\n{}  gpu.return\n}}\n",
+        "gpu.func {NAME}({declared}){shared} kernel attributes {{known_block_size = array<i32: {threads}, 1, 1>{resident}}} {{\n{}  gpu.return\n}}\n",
         text.finish()
     )
 }

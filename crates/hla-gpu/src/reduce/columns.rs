@@ -4,7 +4,7 @@ use super::across::Team;
 use super::pass::Pass;
 use super::plan::Columns;
 use crate::Text;
-use crate::function;
+use crate::function::{self, Block};
 use crate::int::{Int, fold};
 use crate::text::{stored, vector};
 
@@ -42,7 +42,9 @@ pub(super) fn emit(pass: &Pass<'_>, schedule: Columns) -> (String, [u32; 3], [u3
     };
     let (inputs, outputs) = (pass.inputs(), pass.outputs());
     let shared = team.shared(pass, lanes);
-    let gpu = function::gpu((&inputs, &outputs), &shared, threads, |t, arguments| {
+    let grid = [count.div_ceil(across) as u32, segments as u32, 1];
+    let block = Block::of_grid(threads, grid[0] as usize * segments);
+    let gpu = function::gpu((&inputs, &outputs), &shared, block, |t, arguments| {
         let ints = pass.ints();
         let thread = ints.id(t, "gpu.thread_id x");
         let block = ints.id(t, "gpu.block_id x");
@@ -127,7 +129,6 @@ pub(super) fn emit(pass: &Pass<'_>, schedule: Columns) -> (String, [u32; 3], [u3
             t.close("}");
         }
     });
-    let grid = [count.div_ceil(across) as u32, segments as u32, 1];
     (gpu, grid, [threads as u32, 1, 1])
 }
 

@@ -5,7 +5,7 @@ use super::columns::unpacked;
 use super::pass::Pass;
 use super::plan::Rows;
 use crate::Text;
-use crate::function;
+use crate::function::{self, Block};
 use crate::int::{Int, Ints, fold};
 use crate::text::{stored, vector};
 
@@ -27,7 +27,9 @@ pub(super) fn emit(pass: &Pass<'_>, schedule: Rows) -> (String, [u32; 3], [u32; 
     };
     let (inputs, outputs) = (pass.inputs(), pass.outputs());
     let shared = team.shared(pass, 1);
-    let gpu = function::gpu((&inputs, &outputs), &shared, threads, |t, arguments| {
+    let grid = [e.outer.div_ceil(per_block) as u32, segments as u32, 1];
+    let block = Block::of_grid(threads, grid[0] as usize * segments);
+    let gpu = function::gpu((&inputs, &outputs), &shared, block, |t, arguments| {
         let ints = pass.ints();
         let thread = ints.id(t, "gpu.thread_id x");
         let block = ints.id(t, "gpu.block_id x");
@@ -85,7 +87,6 @@ pub(super) fn emit(pass: &Pass<'_>, schedule: Rows) -> (String, [u32; 3], [u32; 
             t.close("}");
         }
     });
-    let grid = [e.outer.div_ceil(per_block) as u32, segments as u32, 1];
     (gpu, grid, [threads as u32, 1, 1])
 }
 
