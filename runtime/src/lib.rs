@@ -1,6 +1,7 @@
 //! What runs a compiled program: values in files, memory, threads. It links neither MLIR nor
 //! Cranelift, so whoever only runs programs needs nothing else.
 //!
+//! - [`mapped`] files, which are read without being copied;
 //! - [`npy`] reads and writes tensors as `.npy` files;
 //! - [`executable`] is what every backend's program looks like from outside;
 //! - [`step`] is the same for programs that update a [`state`] in place, as training does;
@@ -12,6 +13,7 @@
 pub mod buffer;
 pub mod device;
 pub mod executable;
+pub mod mapped;
 pub mod npy;
 pub mod plan;
 pub mod pool;
@@ -22,6 +24,7 @@ pub mod step;
 pub use buffer::Buffer;
 pub use device::{DeviceSession, DeviceStep};
 pub use executable::{Executable, Signature, Slot};
+pub use mapped::Mapped;
 pub use pool::{CParallel, ThreadPool};
 pub use state::State;
 pub use step::{Begun, Rebind, StepProgram};

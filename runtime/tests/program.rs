@@ -192,13 +192,16 @@ fn the_summary_counts() {
     let summary = program.summary();
     assert_eq!(summary.state_bytes, 256);
     assert_eq!(summary.arena_bytes, 512);
+    // scale: x, k and k·x; add: w twice and k·x; sum, twice: w and the loss.
+    let moved = (256 + 4 + 256) + 3 * 256 + 2 * (256 + 4);
+    assert_eq!(summary.functions[0].moved_bytes, moved);
     assert_eq!(summary.kernels[2].launches, 2);
     assert_eq!(summary.kernels[2].grids, [[1, 1, 1]]);
     let text = summary.to_string();
     for line in [
         "program for sm_80, contractions in f32, by hlac 0.1.0",
         "function step(x: tensor<64xf32>) -> (loss: tensor<f32>)",
-        "  1 parameters, 1 of them updated; 4 launches, 0 copies, 0 fills; 512 B of scratch memory",
+        "  1 parameters, 1 of them updated; 4 launches, 0 copies, 0 fills; 512 B of scratch memory; 1.8 KiB read and written",
         "       2  64x1x1                  0  1x1x1              sum: sum of all",
     ] {
         assert!(text.lines().any(|l| l == line), "{line}\n{text}");

@@ -67,7 +67,7 @@ impl Four<'_> {
     /// The code of a value in its place in the byte; that of what is beyond the row is 0.
     fn code(&self, t: &mut Text, at: &[Int], place: usize) -> String {
         let ints = self.ints;
-        let first = ints.mul(t, &at[1], FOUR as i64);
+        let first = ints.mul(t, &at[1], FOUR);
         let column = ints.add(t, &first, &Int::Known(place as i64));
         let last = Int::Known(self.row as i64 - 1);
         let may_end = place > 0 && !self.row.is_multiple_of(FOUR);
@@ -75,7 +75,7 @@ impl Four<'_> {
             true => ints.min(t, &column, &last),
             false => column.clone(),
         };
-        let start = ints.mul(t, &at[0], self.row as i64);
+        let start = ints.mul(t, &at[0], self.row);
         let from = ints.add(t, &start, &read);
         let value = load(t, ints, 1, (self.memory, self.values), &from);
         let zero = t.constant("0 : i8");
@@ -126,7 +126,7 @@ pub(crate) fn unpack(cx: &mut Lowering<'_>, node: &Node) -> Result<(), Diagnosti
             at,
             lanes,
         } = element;
-        let start = ints.mul(t, &at[0], row_bytes as i64);
+        let start = ints.mul(t, &at[0], row_bytes);
         let (byte, place) = ints.divide(t, &at[1], FOUR);
         let first = ints.add(t, &start, &byte);
         let mut values = Vec::with_capacity(lanes);

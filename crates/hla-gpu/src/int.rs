@@ -22,6 +22,9 @@ pub(crate) struct Ints {
 }
 
 impl Ints {
+    /// 32 bits.
+    pub(crate) const SHORT: Ints = Ints { ty: "i32" };
+
     /// Wide enough for places among so many elements, and for a block's reach beyond the last.
     pub(crate) fn for_elements(largest: usize) -> Ints {
         let ty = if largest < 1 << 30 { "i32" } else { "i64" };
@@ -41,7 +44,8 @@ impl Ints {
         }
     }
 
-    fn op(self, t: &mut Text, op: &str, a: &Int, b: &Int) -> Int {
+    /// An operation on both.
+    pub(crate) fn op(self, t: &mut Text, op: &str, a: &Int, b: &Int) -> Int {
         let (a, b) = (self.name(t, a), self.name(t, b));
         Int::Value(t.op(format_args!("{op} {a}, {b} : {}", self.ty)))
     }
@@ -93,7 +97,12 @@ impl Ints {
         }
     }
 
-    pub(crate) fn mul(self, t: &mut Text, a: &Int, by: i64) -> Int {
+    pub(crate) fn mul(self, t: &mut Text, a: &Int, by: usize) -> Int {
+        self.scale(t, a, by as i64)
+    }
+
+    /// a·by, where `by` may be below 0.
+    pub(crate) fn scale(self, t: &mut Text, a: &Int, by: i64) -> Int {
         match (a, by) {
             (_, 0) => Int::Known(0),
             (a, 1) => a.clone(),
@@ -102,17 +111,27 @@ impl Ints {
         }
     }
 
-    /// a/by and its rest, of an `a` that is at least 0.
-    pub(crate) fn divide(self, t: &mut Text, a: &Int, by: usize) -> (Int, Int) {
-        let divisor = by as i64;
+    /// a/by, of an `a` that is at least 0.
+    pub(crate) fn div(self, t: &mut Text, a: &Int, by: usize) -> Int {
         match (a, by) {
-            (a, 1) => (a.clone(), Int::Known(0)),
-            (Int::Known(a), _) => (Int::Known(a / divisor), Int::Known(a % divisor)),
-            _ => (
-                self.op(t, "arith.divui", a, &Int::Known(divisor)),
-                self.op(t, "arith.remui", a, &Int::Known(divisor)),
-            ),
+            (a, 1) => a.clone(),
+            (Int::Known(a), by) => Int::Known(a / by as i64),
+            _ => self.op(t, "arith.divui", a, &Int::Known(by as i64)),
         }
+    }
+
+    /// The rest of a/by, of an `a` that is at least 0.
+    pub(crate) fn rem(self, t: &mut Text, a: &Int, by: usize) -> Int {
+        match (a, by) {
+            (_, 1) => Int::Known(0),
+            (Int::Known(a), by) => Int::Known(a % by as i64),
+            _ => self.op(t, "arith.remui", a, &Int::Known(by as i64)),
+        }
+    }
+
+    /// Both.
+    pub(crate) fn divide(self, t: &mut Text, a: &Int, by: usize) -> (Int, Int) {
+        (self.div(t, a, by), self.rem(t, a, by))
     }
 
     /// The smaller of two.

@@ -73,7 +73,7 @@ impl Pointwise<'_> {
         let gpu = function::gpu((&inputs, &outputs), &[], THREADS, |t, arguments| {
             let thread = ints.id(t, "gpu.thread_id x");
             let block = ints.id(t, "gpu.block_id x");
-            let first = ints.mul(t, &block, THREADS as i64);
+            let first = ints.mul(t, &block, THREADS);
             let vector = ints.add(t, &first, &thread);
             let inside = (!vectors.is_multiple_of(THREADS))
                 .then(|| ints.compare(t, "slt", &vector, &Int::Known(vectors as i64)));
@@ -81,7 +81,7 @@ impl Pointwise<'_> {
                 t.open(format_args!("scf.if {inside} {{"));
             }
             let (mut rest, last) = ints.divide(t, &vector, row / self.lanes);
-            let mut at = vec![ints.mul(t, &last, self.lanes as i64)];
+            let mut at = vec![ints.mul(t, &last, self.lanes)];
             for (d, &extent) in self.shape.iter().enumerate().rev().skip(1) {
                 let (above, index) = match d {
                     0 => (Int::Known(0), rest),
@@ -97,7 +97,7 @@ impl Pointwise<'_> {
                 at: &at,
                 lanes: self.lanes,
             });
-            let place = ints.mul(t, &vector, self.lanes as i64);
+            let place = ints.mul(t, &vector, self.lanes);
             self.store(t, ints, &value, (&arguments.outputs[0], &place));
             if inside.is_some() {
                 t.close("}");

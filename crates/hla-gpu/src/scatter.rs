@@ -39,7 +39,7 @@ pub(crate) fn lower(cx: &mut Lowering<'_>, node: &Node) -> Result<(), Diagnostic
         let row = ints.index(t, &at[1]);
         let row = t.op(format_args!("arith.index_cast {row} : index to {index_ty}"));
         let zero = splat(t, lanes, "0.0", "f32");
-        let first = ints.mul(t, &at[0], count as i64);
+        let first = ints.mul(t, &at[0], count);
         let bounds = (Int::Known(0), Int::Known(count as i64), 1);
         let sums = fold(t, ints, bounds, (&[zero], &[&ty]), |t, w, sum| {
             let position = ints.add(t, &first, w);
@@ -47,7 +47,7 @@ pub(crate) fn lower(cx: &mut Lowering<'_>, node: &Node) -> Result<(), Diagnostic
             let same = t.op(format_args!("arith.cmpi eq, {index}, {row} : {index_ty}"));
             let result = t.fresh();
             t.open(format_args!("{result} = scf.if {same} -> ({ty}) {{"));
-            let place = ints.mul(t, &position, channels as i64);
+            let place = ints.mul(t, &position, channels);
             let place = ints.add(t, &place, &at[2]);
             let update = load(t, ints, lanes, (&inputs[1], &updates), &place);
             let update = widened(t, updates.ty.dtype, lanes, &update);

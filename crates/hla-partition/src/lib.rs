@@ -5,10 +5,11 @@
 //!   reduction, or on the sums of a contraction; [`merge`] joins groups that read the same;
 //! - [`schedule`] orders the groups so that a new value can be written over the one it replaces;
 //! - [`plan`] packs buffers into one workspace by their lifetimes;
-//! - [`Domain`] is what a reduction runs over.
+//! - [`Domain`] is what a reduction runs over; [`stored_constant`] what kernels read from memory.
 //!
 //! What a backend's kernels can do, a [`Backend`] says.
 
+mod constant;
 mod domain;
 mod fuse;
 mod inline;
@@ -18,6 +19,7 @@ mod siblings;
 
 use hla_ir::{Function, Layout, Node, NodeId, Op};
 
+pub use constant::stored_constant;
 pub use domain::Domain;
 pub use fuse::{Group, Kind, groups};
 pub use inline::joins;

@@ -50,9 +50,10 @@ Two times are told. `step` is the device's: the function runs on what is there a
 for. `with data` includes what a training does besides: inputs go to the device, outputs come back.
 p90 is the time that one step in ten exceeds. TFLOP/s counts two operations for each product that
 the function's contractions sum up, over the median of `step`; ternary weights count like dense
-ones, although nothing is multiplied by them and many are zero. The memory of the device is what
-was allocated at one time: state, inputs, outputs, constants and scratch memory; the driver's own
-and the code are not in it.";
+ones, although nothing is multiplied by them and many are zero. GB/s counts what each kernel, copy
+and fill reads and writes, once, over the same time. The memory of the device is what was allocated
+at one time: state, inputs, outputs, constants and scratch memory; the driver's own and the code are
+not in it.";
 
 /// What was measured of a function.
 #[derive(Serialize)]
@@ -64,6 +65,10 @@ struct Measurement {
     macs: Option<u64>,
     /// Two operations for each of them, over the median step.
     tflops: Option<f64>,
+    /// Bytes that its commands read and write.
+    moved_bytes: u64,
+    /// Of these, a second of the median step.
+    gigabytes_a_second: f64,
     /// Of the device, in milliseconds.
     step: Times,
     /// With inputs sent and outputs fetched.
@@ -188,6 +193,8 @@ fn measure(
         steps: args.steps,
         macs,
         tflops: macs.map(|macs| 2.0 * macs as f64 / (alone.median_ms * 1e9)),
+        moved_bytes: function.moved_bytes(),
+        gigabytes_a_second: function.moved_bytes() as f64 / (alone.median_ms * 1e6),
         step: alone,
         with_data,
     })
@@ -226,18 +233,19 @@ fn table(report: &Report) -> String {
     let width = names.max().unwrap_or(0).max("function".len());
     let mut out = format!("{}, {}\n", report.device, report.precision);
     out += &format!(
-        "{:<width$}  {:>10} {:>10} {:>10} {:>9}  {:>12} {:>10} {:>10}\n",
-        "function", "step ms", "least", "p90", "TFLOP/s", "with data ms", "least", "p90"
+        "{:<width$}  {:>10} {:>10} {:>10} {:>9} {:>9}  {:>12} {:>10} {:>10}\n",
+        "function", "step ms", "least", "p90", "TFLOP/s", "GB/s", "with data ms", "least", "p90"
     );
     for m in &report.functions {
         let tflops = (m.tflops).map_or_else(|| "-".to_owned(), |t| format!("{t:.3}"));
         out += &format!(
-            "{:<width$}  {:>10.4} {:>10.4} {:>10.4} {:>9}  {:>12.4} {:>10.4} {:>10.4}\n",
+            "{:<width$}  {:>10.4} {:>10.4} {:>10.4} {:>9} {:>9.1}  {:>12.4} {:>10.4} {:>10.4}\n",
             m.function,
             m.step.median_ms,
             m.step.least_ms,
             m.step.p90_ms,
             tflops,
+            m.gigabytes_a_second,
             m.with_data.median_ms,
             m.with_data.least_ms,
             m.with_data.p90_ms

@@ -113,6 +113,26 @@ pub struct PlanFunction {
     pub commands: Vec<Command>,
 }
 
+impl PlanFunction {
+    /// Bytes that its commands read and write, each span that a command is given once for either: what
+    /// the memory of a device must move at least, if its caches keep nothing from one command to the next.
+    pub fn moved_bytes(&self) -> u64 {
+        let moved = |command: &Command| match command {
+            Command::Launch { args, .. } => {
+                let bytes = args.iter().map(|arg| match arg.access {
+                    Access::Read | Access::Write => arg.span.bytes,
+                    Access::ReadWrite => arg.span.bytes.saturating_mul(2),
+                });
+                bytes.fold(0, u64::saturating_add)
+            }
+            Command::Copy { target, .. } => target.bytes.saturating_mul(2),
+            Command::Fill { target, .. } => target.bytes,
+        };
+        let all = self.commands.iter().map(moved);
+        all.fold(0, u64::saturating_add)
+    }
+}
+
 /// Where memory is.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -54,6 +54,8 @@ pub struct FunctionSummary {
     pub arena_bytes: u64,
     /// Products that its contractions sum up, or 0 if nobody counted.
     pub macs: u64,
+    /// Bytes that its commands read and write.
+    pub moved_bytes: u64,
 }
 
 /// A kernel in numbers.
@@ -129,6 +131,7 @@ fn summary_of(function: &PlanFunction) -> FunctionSummary {
         fills: count(|c| matches!(c, Command::Fill { .. })),
         arena_bytes: function.arena_bytes,
         macs: function.macs,
+        moved_bytes: function.moved_bytes(),
     }
 }
 
@@ -152,13 +155,14 @@ impl fmt::Display for Summary {
             writeln!(f, "\nfunction {}{}", function.name, function.signature)?;
             writeln!(
                 f,
-                "  {} parameters, {} of them updated; {} launches, {} copies, {} fills; {} of scratch memory{}",
+                "  {} parameters, {} of them updated; {} launches, {} copies, {} fills; {} of scratch memory; {} read and written{}",
                 function.parameters,
                 function.updates,
                 function.launches,
                 function.copies,
                 function.fills,
                 Bytes(function.arena_bytes),
+                Bytes(function.moved_bytes),
                 match function.macs {
                     0 => String::new(),
                     macs => format!("; {:.3} million products", macs as f64 / 1e6),

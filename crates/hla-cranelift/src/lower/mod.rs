@@ -17,16 +17,13 @@ use hla_ir::{DType, Diagnostic, Function, Layout, Node, NodeId, Op, Tensor, Tens
 
 use hla_ir::decompose::decompose;
 
-use hla_partition::{self as partition, Group, Kind};
+use hla_partition::{self as partition, Group, Kind, stored_constant};
 
 use backend::Cpu;
 
 use crate::kernel::{ALIGN, Buffer, EmitKernel, SLACK, Slot, View};
 use crate::options::CodegenOptions;
 use crate::target::Target;
-
-/// Bytes that a repeated value may be written out to: a short text can name any number of them.
-const MAX_SPLAT: usize = 1 << 30;
 
 /// All that is emitted: kernels, constants, and how much memory they want.
 pub(crate) struct Program {
@@ -285,24 +282,7 @@ impl<'a> Lowering<'a> {
             self.touch(&view);
             return Ok(view);
         }
-        let Some(tensor) = self.function.constant_value(value) else {
-            return Err(Diagnostic::error(
-                self.function.location.clone(),
-                "a value is used before it is computed",
-            ));
-        };
-        if tensor.dense_bytes().is_none() && tensor.ty().bytes() > MAX_SPLAT {
-            let node = self.function.defining_node(value);
-            let location = node.map_or(&self.function.location, |n| &n.location);
-            return Err(Diagnostic::error(
-                location.clone(),
-                format!(
-                    "a constant of one repeated value would take {} bytes",
-                    tensor.ty().bytes()
-                ),
-            )
-            .help("use it in elementwise ops only, or give it extents of 1, which broadcast"));
-        }
+        let tensor = stored_constant(self.function, value)?;
         let view = View::row_major(self.rodata(tensor), tensor.ty().clone());
         self.views[value.index()] = Some(view.clone());
         Ok(view)

@@ -26,7 +26,7 @@ use std::collections::HashMap;
 use hla_ir::cost::contraction_products;
 use hla_ir::decompose::decompose;
 use hla_ir::{Diagnostic, Function, Node, NodeId, Op, Tensor, TensorType, ValueId};
-use hla_partition::{self as partition, Group, Kind};
+use hla_partition::{self as partition, Group, Kind, stored_constant};
 use hla_runtime::executable::Signature;
 use hla_runtime::plan::PlanFunction;
 
@@ -35,9 +35,6 @@ use crate::options::GpuOptions;
 use backend::Gpu;
 pub(crate) use backend::root;
 use constants::Constants;
-
-/// Bytes that a repeated value may be written out to: a short text can name any number of them.
-const MAX_SPLAT: usize = 1 << 30;
 
 /// Elements that a value may have: more than any GPU has memory for, and few enough for grids.
 const MAX_ELEMENTS: usize = 1 << 38;
@@ -273,24 +270,7 @@ impl<'a> Lowering<'a> {
             self.touch(&place);
             return Ok(place);
         }
-        let Some(tensor) = self.function.constant_value(value) else {
-            return Err(Diagnostic::error(
-                self.function.location.clone(),
-                "a value is used before it is computed",
-            ));
-        };
-        if tensor.dense_bytes().is_none() && tensor.ty().bytes() > MAX_SPLAT {
-            let node = self.function.defining_node(value);
-            let location = node.map_or(&self.function.location, |n| &n.location);
-            return Err(Diagnostic::error(
-                location.clone(),
-                format!(
-                    "a constant of one repeated value would take {} bytes",
-                    tensor.ty().bytes()
-                ),
-            )
-            .help("use it in elementwise ops only, or give it extents of 1, which broadcast"));
-        }
+        let tensor = stored_constant(self.function, value)?;
         let place = self.constant_place(tensor);
         self.places[value.index()] = Some(place.clone());
         Ok(place)

@@ -71,7 +71,7 @@ impl Access {
     fn place(&self, t: &mut Text, ints: Ints, at: &[Int; 3]) -> String {
         let mut place = Int::Known(self.start);
         for (at, &stride) in at.iter().zip(&self.strides) {
-            let part = ints.mul(t, at, stride);
+            let part = ints.scale(t, at, stride);
             place = ints.add(t, &place, &part);
         }
         ints.index(t, &place)

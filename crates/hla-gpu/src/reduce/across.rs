@@ -71,7 +71,7 @@ impl Team {
     /// Where group `group` keeps lane `lane` of the thread `slot`.
     fn place(&self, t: &mut Text, ints: Ints, lane: usize, group: &Int, slot: &Int) -> String {
         let group = ints.add(t, group, &Int::Known((lane * self.groups()) as i64));
-        let row = ints.mul(t, &group, self.stride as i64);
+        let row = ints.mul(t, &group, self.stride);
         let place = ints.add(t, &row, slot);
         ints.index(t, &place)
     }

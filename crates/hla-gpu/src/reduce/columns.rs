@@ -53,11 +53,11 @@ pub(super) fn emit(pass: &Pass<'_>, schedule: Columns) -> (String, [u32; 3], [u3
             _ => ints.id(t, "gpu.block_id y"),
         };
         let (row, side) = ints.divide(t, &thread, across);
-        let first = ints.mul(t, &block, across as i64);
+        let first = ints.mul(t, &block, across);
         let column = ints.add(t, &first, &side);
         let (outer, inner) = ints.divide(t, &column, per_row);
-        let inner = ints.mul(t, &inner, lanes as i64);
-        let begin = ints.mul(t, &part, segment as i64);
+        let inner = ints.mul(t, &inner, lanes);
+        let begin = ints.mul(t, &part, segment);
         let end = ints.add(t, &begin, &Int::Known(segment as i64));
         let mut end = ints.min(t, &end, &Int::Known(e.axis as i64));
         let begin = ints.add(t, &begin, &row);

@@ -295,10 +295,10 @@ impl<'a> Pass<'a> {
             }
             (self.reduce.finish.emit(t, lanes, &values), outer.clone())
         } else {
-            let row = ints.mul(t, outer, self.schedule.segments() as i64);
+            let row = ints.mul(t, outer, self.schedule.segments());
             (states.to_vec(), ints.add(t, &row, segment))
         };
-        let row = ints.mul(t, &row, self.extents().inner as i64);
+        let row = ints.mul(t, &row, self.extents().inner);
         let place = ints.add(t, &row, inner);
         let place = ints.index(t, &place);
         for ((value, memory), ty) in values.iter().zip(outputs).zip(self.outputs()) {

@@ -38,7 +38,7 @@ pub(super) fn emit(pass: &Pass<'_>, schedule: Rows) -> (String, [u32; 3], [u32; 
             _ => ints.id(t, "gpu.block_id y"),
         };
         let (row, member) = ints.divide(t, &thread, group);
-        let first = ints.mul(t, &block, per_block as i64);
+        let first = ints.mul(t, &block, per_block);
         let outer = ints.add(t, &first, &row);
         // A thread without a row reads nothing, but takes part in the shuffles.
         let inside = (!e.outer.is_multiple_of(per_block))
@@ -51,10 +51,10 @@ pub(super) fn emit(pass: &Pass<'_>, schedule: Rows) -> (String, [u32; 3], [u32; 
             inside: inside.as_deref(),
         };
         let whole = e.axis - e.axis % lanes;
-        let begin = ints.mul(t, &part, segment as i64);
+        let begin = ints.mul(t, &part, segment);
         let end = ints.add(t, &begin, &Int::Known(segment as i64));
         let end = ints.min(t, &end, &Int::Known(whole as i64));
-        let mine = ints.mul(t, &member, lanes as i64);
+        let mine = ints.mul(t, &member, lanes);
         let begin = ints.add(t, &begin, &mine);
         let states = walk.states(t, lanes, (begin, end, group * lanes));
         let mut states = folded(t, pass, lanes, &states);

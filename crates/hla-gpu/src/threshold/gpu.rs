@@ -104,12 +104,12 @@ impl Block {
             }
             other => other.clone(),
         };
-        let first = ints.mul(t, block, self.threads as i64);
+        let first = ints.mul(t, block, self.threads);
         let first = ints.add(t, &first, &thread);
         let vectors = Int::Known((values.count() / lanes) as i64);
         let step = self.threads * blocks;
         each(t, ints, (&first, &vectors, step), |t, vector| {
-            let at = ints.mul(t, vector, lanes as i64);
+            let at = ints.mul(t, vector, lanes);
             let at = ints.index(t, &at);
             if lanes == 1 {
                 let value = t.op(format_args!("memref.load {memory}[{at}] : {flat}"));
@@ -150,7 +150,7 @@ impl Block {
     fn find(&self, t: &mut Text, digit: Digit, rank: &str) -> (String, String) {
         let ints = small();
         let per_thread = digit.count() / self.threads;
-        let first = ints.mul(t, &self.thread, per_thread as i64);
+        let first = ints.mul(t, &self.thread, per_thread);
         let mut counts = Vec::with_capacity(per_thread);
         for i in 0..per_thread {
             let at = ints.add(t, &first, &Int::Known(i as i64));

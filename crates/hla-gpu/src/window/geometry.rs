@@ -43,7 +43,7 @@ impl Geometry {
 
     /// The rows (axis 0) or columns of the image that a window has.
     pub fn taps(&self, t: &mut Text, ints: Ints, axis: usize, window: &Int) -> Run {
-        let start = ints.mul(t, window, self.stride[axis] as i64);
+        let start = ints.mul(t, window, self.stride[axis]);
         let start = ints.add(t, &start, &Int::Known(-(self.pad[axis] as i64)));
         let end = ints.add(t, &start, &Int::Known(self.kernel[axis] as i64));
         let reach = (self.output[axis].max(1) - 1) * self.stride[axis] + self.kernel[axis];
@@ -80,11 +80,11 @@ impl Geometry {
         extents: [usize; 2],
         [n, row, column, channel]: [&Int; 4],
     ) -> Int {
-        let n = ints.mul(t, n, extents[0] as i64);
+        let n = ints.mul(t, n, extents[0]);
         let row = ints.add(t, &n, row);
-        let row = ints.mul(t, &row, extents[1] as i64);
+        let row = ints.mul(t, &row, extents[1]);
         let pixel = ints.add(t, &row, column);
-        let pixel = ints.mul(t, &pixel, self.channels as i64);
+        let pixel = ints.mul(t, &pixel, self.channels);
         ints.add(t, &pixel, channel)
     }
 }

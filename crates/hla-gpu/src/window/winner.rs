@@ -20,12 +20,12 @@ pub(super) fn number(
     window: [&Int; 2],
 ) -> Int {
     let [from_row, from_column] = [0, 1].map(|axis| {
-        let start = ints.mul(t, window[axis], geometry.stride[axis] as i64);
+        let start = ints.mul(t, window[axis], geometry.stride[axis]);
         ints.add(t, &start, &Int::Known(-(geometry.pad[axis] as i64)))
     });
     let row = ints.sub(t, row, &from_row);
     let column = ints.sub(t, column, &from_column);
-    let row = ints.mul(t, &row, geometry.kernel[1] as i64);
+    let row = ints.mul(t, &row, geometry.kernel[1]);
     ints.add(t, &row, &column)
 }
 

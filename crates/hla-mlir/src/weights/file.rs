@@ -9,9 +9,8 @@ use std::sync::Arc;
 
 use hla_ir::tensor::SharedBytes;
 use hla_ir::{DType, Diagnostic, Location, Tensor, TensorType};
+use hla_runtime::Mapped;
 use safetensors::tensor::{Dtype, SafeTensors, TensorInfo};
-
-use super::map::Mapped;
 
 /// An open file of weights.
 pub(super) struct WeightsFile {

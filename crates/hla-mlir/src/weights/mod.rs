@@ -1,10 +1,9 @@
 //! Weights from a safetensors file: the arguments that carry `hla.param` become constants over the
 //! mapped bytes of the file, without a copy.
 //!
-//! - `file` reads the format, `map` maps files into memory.
+//! - `file` reads the format.
 
 mod file;
-mod map;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

@@ -4,10 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use hla_ir::{Diagnostic, Location};
-use hla_runtime::npy;
+use hla_runtime::{Mapped, npy};
 use safetensors::tensor::{Dtype, SafeTensors};
-
-use super::map::Mapped;
 
 /// Element types of images and labels.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

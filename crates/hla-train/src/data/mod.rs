@@ -8,11 +8,10 @@
 //! `images` is `[N, H, W, C]`, or what the model's input is after its batch, in `f32`, or in `u8`,
 //! which is divided by 255. `labels` is `[N]` of any integer type, from 0.
 //!
-//! - `map` maps files, `array` finds the elements, [`Batches`] copies samples into a batch.
+//! - `array` finds the elements, [`Batches`] copies samples into a batch.
 
 mod array;
 mod batch;
-mod map;
 
 use std::path::{Path, PathBuf};
 
