@@ -25,6 +25,7 @@ pub fn gradient_form(function: &Function) -> Option<Result<Function, Diagnostic>
                     | Op::Conv2dWeightGrad
                     | Op::DepthwiseConv2dInputGrad
                     | Op::DepthwiseConv2dWeightGrad
+                    | Op::AvgPool2dGrad
             ) {
                 for factor in &mut operands {
                     *factor = form.in_f32(*factor)?;
@@ -41,7 +42,10 @@ pub fn gradient_form(function: &Function) -> Option<Result<Function, Diagnostic>
                     let full = form.by_weight(x, g)?;
                     form.blocks(full)?
                 }
-                (Op::AvgPool2dGrad, &[g]) => form.average(g)?,
+                (Op::AvgPool2dGrad, &[g]) => {
+                    let sums = form.average(g)?;
+                    form.as_result(sums)?
+                }
                 (Op::ScatterAdd, &[indices, updates]) => form.scatter(indices, updates)?,
                 _ => return Ok(None),
             }]))
@@ -87,6 +91,14 @@ impl Form<'_, '_> {
         let tensor = Tensor::from_f64s(ty.clone(), values)
             .map_err(|message| Diagnostic::error(location.clone(), message))?;
         self.r.constant(tensor, location)
+    }
+
+    /// What is computed in f32, in the type of the op's result.
+    fn as_result(&mut self, x: ValueId) -> Value {
+        match self.r.old().tensor_ty(self.node.result()).dtype {
+            DType::F32 => Ok(x),
+            half => self.op(Op::Cast, &[x], Attrs::new().with("out_type", half)),
+        }
     }
 
     /// Factors of 16 bits as f32, in which their products are exact: so the sums are those of the op.

@@ -116,7 +116,7 @@ impl Form<'_, '_> {
     }
 
     fn convolution(&mut self) -> Result<ValueId, Diagnostic> {
-        let x = self.operand(0);
+        let x = self.input()?;
         let dtype = self.ty(x).dtype;
         let trits = self.trits()?;
         let weight = self.constant(self.weights(dtype, &trits))?;
@@ -133,8 +133,17 @@ impl Form<'_, '_> {
         self.epilogue(sum)
     }
 
-    fn product(&mut self) -> Result<ValueId, Diagnostic> {
+    /// The input; floats of 16 bits as f32, in which they are summed.
+    fn input(&mut self) -> Result<ValueId, Diagnostic> {
         let x = self.operand(0);
+        match self.ty(x).dtype {
+            DType::F16 | DType::BF16 => self.cast(x, DType::F32),
+            _ => Ok(x),
+        }
+    }
+
+    fn product(&mut self) -> Result<ValueId, Diagnostic> {
+        let x = self.input()?;
         let ty = self.ty(x);
         let trits = self.trits()?;
         let [columns, depth] = [trits.shape()[0], trits.shape()[1]];
