@@ -1,11 +1,12 @@
 //! Groups of a step that become one pass over memory: reductions that read the same large tensor,
-//! and an elementwise kernel with one that reads its result.
+//! an elementwise kernel with one that reads its result, and small elementwise kernels that read the same,
+//! such as what is made of the sums of a batch norm.
 //!
 //! Two groups can be one if neither waits for the other by way of a third.
 
 use std::collections::BTreeSet;
 
-use hla_ir::{DType, Function, NodeId, ValueId};
+use hla_ir::{DType, Function, NodeId, Op, ValueId};
 
 use crate::fuse::{Group, Kind};
 use crate::schedule::{Graph, is_computed, root};
@@ -16,6 +17,9 @@ const MAX_NODES: usize = 24;
 
 /// Results of one kernel.
 const MAX_ROOTS: usize = 3;
+
+/// Elements of kernels that take longer to start than to run.
+const SMALL: usize = 1 << 14;
 
 /// Merges what can be one pass.
 pub fn merge(backend: &dyn Backend, function: &Function, mut groups: Vec<Group>) -> Vec<Group> {
@@ -47,7 +51,10 @@ fn find(
                 && groups[a].nodes.len() + groups[b].nodes.len() <= MAX_NODES
                 && match groups[b].kind {
                     Kind::Reduce => are_siblings(function, &graph, a, b),
-                    Kind::Map => follows(backend, function, &graph, a, b),
+                    Kind::Map => {
+                        follows(backend, function, &graph, a, b)
+                            || are_twins(backend, function, &graph, a, b)
+                    }
                     Kind::Node | Kind::Contraction => false,
                 }
         };
@@ -125,4 +132,35 @@ fn follows(
         && !graph.after[a]
             .iter()
             .any(|&next| next != b && graph.reaches(next, b))
+}
+
+/// Whether two elementwise groups are small, of one shape, and read a value of that shape that is computed
+/// here. Those that give results of the function are left alone: they may be written over what others read.
+fn are_twins(
+    backend: &dyn Backend,
+    function: &Function,
+    graph: &Graph<'_>,
+    a: usize,
+    b: usize,
+) -> bool {
+    let groups = graph.groups;
+    let ty = |g: usize| function.tensor_ty(function.node(groups[g].roots[0]).result());
+    let inner = |g: usize| {
+        let mut values = groups[g].roots.iter().map(|&id| function.node(id).result());
+        values.all(|v| is_computed(backend, function, v) && !function.results.contains(&v))
+    };
+    let elements = ty(a).elements();
+    let common = |v: &ValueId| {
+        function
+            .defining_node(*v)
+            .is_some_and(|n| n.op != Op::Const)
+            && function.tensor_ty(*v).elements() == elements
+    };
+    elements <= SMALL
+        && ty(a).shape == ty(b).shape
+        && inner(a)
+        && inner(b)
+        && graph.reads[a].intersection(&graph.reads[b]).any(common)
+        && !graph.reaches(a, b)
+        && !graph.reaches(b, a)
 }
