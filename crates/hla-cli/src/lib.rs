@@ -3,11 +3,12 @@
 //! - [`report`] shows diagnostics to people, [`output`] writes files that appear whole or not at
 //!   all, [`timing`] tells how long phases take;
 //! - [`tensors`] are the `.npy` files that a program is run on, [`compare`] what comes out with what
-//!   must; [`values`] are values of options;
+//!   must, [`files`] the options that name both; [`values`] are values of options;
 //! - [`train`] is a training as a command: options, progress, metrics, plots, summary.
 
 pub mod compare;
 mod failure;
+pub mod files;
 pub mod output;
 pub mod report;
 pub mod tensors;

@@ -18,6 +18,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use hla_cli::Failure;
+use hla_cli::files::spread;
 use hla_cli::report::{self, Sources, visible};
 
 use hla_ir::Diagnostic;
@@ -80,7 +81,7 @@ fn run(cli: Cli, open: Open) -> Result<(), Failure> {
 
 /// Runs the command that the process was started with; gives its exit status.
 fn status(open: Open) -> u8 {
-    match run(Cli::parse(), open) {
+    match run(Cli::parse_from(spread(std::env::args_os(), "infer")), open) {
         Ok(()) => 0,
         Err(Failure::Input(diagnostics)) => {
             report::print(&diagnostics, &Sources::default());

@@ -11,7 +11,8 @@ mod train;
 mod verify;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
-use hla_cli::{compare, output, report, tell, timing};
+use hla_cli::files::spread;
+use hla_cli::{output, report, tell, timing};
 use hla_ir::{Diagnostic, Severity};
 
 use report::Sources;
@@ -104,7 +105,7 @@ fn command() -> clap::Command {
 
 /// Runs the command that the process was started with; gives its exit status.
 pub fn main() -> u8 {
-    let matches = command().get_matches_from(run::spread(std::env::args_os()));
+    let matches = command().get_matches_from(spread(std::env::args_os(), "run"));
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|e| e.exit());
     resident::release_code();
     let mut sources = Sources::default();
