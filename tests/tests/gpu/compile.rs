@@ -67,6 +67,32 @@ fn the_same_input_gives_the_same_program() {
     assert!(place.read("a.hlaprog") == place.read("b.hlaprog"));
 }
 
+/// Constants are rounded when they are compiled: a run casts the image and what it computes, no weight.
+#[test]
+fn weights_are_rounded_once() {
+    let place = Place::new();
+    place
+        .hlac(&format!(
+            "compile {CNN} --target cuda --precision bf16 --batch 3 -q -o net.hlaprog"
+        ))
+        .success();
+    let program = place.program("net.hlaprog");
+    let casts = program
+        .kernels
+        .iter()
+        .filter(|k| k.computes.starts_with("map: cast over"));
+    let casts: Vec<&str> = casts.map(|k| &*k.computes).collect();
+    assert!(!casts.is_empty());
+    // The leading extent of each is the batch's.
+    assert!(casts.iter().all(|c| c.contains("over [3, ")), "{casts:?}");
+    assert!(
+        program
+            .kernels
+            .iter()
+            .any(|k| k.computes.contains("ternary_conv2d") && k.computes.contains("bf16"))
+    );
+}
+
 #[test]
 fn one_kind_of_output_goes_to_standard_output() {
     let place = Place::new();

@@ -11,7 +11,7 @@ use std::time::Instant;
 use hla_gpu::{GpuOptions, Lowered};
 use hla_ir::{Diagnostic, Function, Location, Module};
 use hla_mlir::gpu::{self, Chip};
-use hla_passes::{mixed_precision, options::Options as PassOptions};
+use hla_passes::{fold_constants, mixed_precision, options::Options as PassOptions};
 use hla_runtime::plan::DeviceProgram;
 use hla_runtime::program;
 
@@ -201,7 +201,10 @@ pub fn compile_cuda(
     let pass = mixed_precision::PASS;
     let precision =
         PassOptions::defaults(pass.options).with("precision", target.precision.half())?;
-    let (mut function, _) = (pass.run)(&function, &precision)?;
+    let (function, _) = (pass.run)(&function, &precision)?;
+    // Weights are rounded now, not at each run.
+    let fold = fold_constants::PASS;
+    let (mut function, _) = (fold.run)(&function, &PassOptions::defaults(fold.options))?;
     if let Some(name) = &options.name {
         function.name.clone_from(name);
     }
