@@ -75,7 +75,8 @@ pub(crate) fn can_follow(
 }
 
 /// Whether a node's result is never made, because the contractions that alone use it read its
-/// operand: a transpose before a matrix product, packed weights.
+/// operand: a transpose before a matrix product, packed weights, an image without rows and columns at its end
+/// that no window touches.
 pub(crate) fn is_read_in_place(function: &Function, node: &Node) -> bool {
     let used_by = |ops: &[Op], as_operand: &[usize]| {
         let value = node.result();
@@ -96,8 +97,48 @@ pub(crate) fn is_read_in_place(function: &Function, node: &Node) -> bool {
             node.attrs.i64s("perms") == Some(&[0, 2, 1]) && used_by(&[Op::MatMul], &[0, 1])
         }
         Op::Unpack => used_by(&[Op::TernaryConv2d, Op::TernaryMatMul], &[1]),
+        Op::Slice => {
+            let ops = [Op::Conv2d, Op::TernaryConv2d, Op::Conv2dWeightGrad];
+            cuts_the_end(function, node)
+                && used_by(&ops, &[0])
+                && function
+                    .nodes
+                    .iter()
+                    .filter(|user| user.operands.contains(&node.result()))
+                    .all(|user| stays_inside(function, user))
+        }
         _ => false,
     }
+}
+
+/// Whether a slice leaves out nothing of an NHWC image but rows and columns at its end.
+fn cuts_the_end(function: &Function, slice: &Node) -> bool {
+    let start = slice.attrs.i64s("start").unwrap_or_default();
+    let [from, to] = [slice.operands[0], slice.result()].map(|v| &function.tensor_ty(v).shape);
+    start.iter().all(|&s| s == 0) && to.len() == 4 && from[0] == to[0] && from[3] == to[3]
+}
+
+/// Whether no window of a convolution, or of its gradient by the weight, goes beyond the end of the image: so
+/// that what lies behind it is never read, nor taken for padding.
+fn stays_inside(function: &Function, node: &Node) -> bool {
+    let shape = |i: usize| &function.tensor_ty(node.operands[i]).shape;
+    let list = |name: &str| node.attrs.i64s(name).unwrap_or_default();
+    let (image, gradient) = (shape(0), node.op == Op::Conv2dWeightGrad);
+    (0..2).all(|axis| {
+        let (windows, kernel) = match gradient {
+            true => (shape(1)[1 + axis], list("kernel").get(axis).copied()),
+            false => (
+                function.tensor_ty(node.result()).shape[1 + axis],
+                Some(shape(1)[1 + axis] as i64),
+            ),
+        };
+        let (Some(kernel), Some(pad)) = (kernel, list("pad").get(2 * axis)) else {
+            return false;
+        };
+        let step = |name: &str| list(name).get(axis).copied().unwrap_or(1);
+        let last = (windows as i64 - 1) * step("stride") - pad + (kernel - 1) * step("dilation");
+        last < image[1 + axis] as i64
+    })
 }
 
 /// Adds the kernels of a contraction and of the nodes that follow it.
@@ -118,13 +159,13 @@ pub(crate) fn lower(
     }
     for i in 0..2 {
         let defining = function.defining_node(values.operands[i]);
-        let Some(transpose) = defining.filter(|d| is_read_in_place(function, d)) else {
+        let Some(moved) = defining.filter(|d| is_read_in_place(function, d)) else {
             continue;
         };
-        if transpose.op == Op::Transpose {
-            values.operands[i] = transpose.operands[0];
-            contraction.transposed[i] = true;
-            contraction.operands[i] = function.tensor_ty(transpose.operands[0]).clone();
+        if matches!(moved.op, Op::Transpose | Op::Slice) {
+            values.operands[i] = moved.operands[0];
+            contraction.transposed[i] = moved.op == Op::Transpose;
+            contraction.operands[i] = function.tensor_ty(moved.operands[0]).clone();
         }
     }
     let operands = [cx.place(values.operands[0])?, cx.place(values.operands[1])?];

@@ -211,7 +211,11 @@ impl<'a> Lowering<'a> {
             // A constant is placed when somebody asks for it.
             Op::Const => Ok(()),
             Op::Reshape | Op::Identity | Op::Relayout => self.alias(node),
-            Op::Transpose if crate::contraction::is_read_in_place(self.function, node) => Ok(()),
+            Op::Transpose | Op::Slice
+                if crate::contraction::is_read_in_place(self.function, node) =>
+            {
+                Ok(())
+            }
             op if crate::contraction::is_contraction(op) => {
                 crate::contraction::lower(self, node, &[])
             }

@@ -19,6 +19,7 @@ pub(super) fn add_to(cases: &mut Vec<Case>) {
     depthwise(cases);
     transposed(cases);
     matmul(cases);
+    slices(cases);
 }
 
 /// Extents and attributes of a convolution.
@@ -412,4 +413,39 @@ fn matmul(cases: &mut Vec<Case>) {
         Op::MatMul,
         none(),
     );
+}
+
+/// Convolutions of the front of an image: with windows that end before what is cut off, and with
+/// windows that take padding where it would lie.
+fn slices(cases: &mut Vec<Case>) {
+    for (tag, kernel, pad, stride) in [
+        ("1x1_stride2", 1, 0, 2),
+        ("3x3", 3, 0, 1),
+        ("3x3_padded", 3, 1, 2),
+    ] {
+        for dtype in [F32, BF16] {
+            let name = format!("conv2d_of_slice_{dtype}_{tag}");
+            let mut random = Random::new(&name);
+            let k = kernel as usize;
+            let inputs = [
+                random.grid(&[2, 6, 8, 4], dtype),
+                random.grid(&[5, k, k, 4], dtype),
+                random.grid(&[5], F32),
+            ];
+            // On a grid all sums are exact, in whatever order.
+            case(cases, name, Exact, inputs, |b, x| {
+                let front = none()
+                    .with("start", vec![0_i64; 4])
+                    .with("size", vec![2_i64, 5, 7, 4]);
+                let front = b.op(Op::Slice, &[x[0]], front);
+                let attrs = none()
+                    .with("acc_type", F32)
+                    .with("out_type", F32)
+                    .with("pad", vec![pad; 4])
+                    .with("stride", vec![stride; 2])
+                    .with("dilation", vec![1_i64; 2]);
+                vec![b.op(Op::Conv2d, &[front, x[1], x[2]], attrs)]
+            });
+        }
+    }
 }

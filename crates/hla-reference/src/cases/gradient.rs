@@ -4,7 +4,7 @@ use hla_ir::{DType, Op};
 
 use super::Case;
 use super::contraction::{CONVOLUTIONS, Convolution, DEPTHWISE, NEAR, convolution};
-use super::generate::{Random, ints, op_case};
+use super::generate::{Random, case, ints, none, op_case};
 use super::pooling::{POOLS, pool_attrs};
 use crate::tolerance::Tolerance::{self, Exact, Ulps};
 
@@ -13,6 +13,7 @@ use DType::{BF16, F16, F32, I32};
 pub(super) fn add_to(cases: &mut Vec<Case>) {
     convolutions(cases);
     pools(cases);
+    slices(cases);
     scatter(cases);
 }
 
@@ -176,6 +177,30 @@ fn pools(cases: &mut Vec<Case>) {
     }
 }
 
+/// The gradient by a weight that saw the front of an image.
+fn slices(cases: &mut Vec<Case>) {
+    for dtype in [F32, BF16] {
+        let name = format!("conv2d_weight_grad_of_slice_{dtype}");
+        let mut random = Random::new(&name);
+        let inputs = [
+            random.grid(&[3, 6, 8, 5], dtype),
+            random.grid(&[3, 3, 4, 6], dtype),
+        ];
+        case(cases, name, Exact, inputs, |b, x| {
+            let front = none()
+                .with("start", vec![0_i64; 4])
+                .with("size", vec![3_i64, 5, 7, 5]);
+            let front = b.op(Op::Slice, &[x[0]], front);
+            let attrs = none()
+                .with("kernel", vec![1_i64; 2])
+                .with("pad", vec![0_i64; 4])
+                .with("stride", vec![2_i64; 2])
+                .with("dilation", vec![1_i64; 2]);
+            vec![b.op(Op::Conv2dWeightGrad, &[front, x[1]], attrs)]
+        });
+    }
+}
+
 fn scatter(cases: &mut Vec<Case>) {
     for (tag, [n, w, c], rows) in [
         ("odd", [2, 7, 5], 4),
@@ -186,13 +211,13 @@ fn scatter(cases: &mut Vec<Case>) {
         let mut random = Random::new(&name);
         let indices = random.ints(&[n, w], I32, 0, rows - 1);
         let inputs = [indices, random.any(&[n, w, c], F32)];
-        let attrs = super::generate::none().with("rows", rows);
+        let attrs = none().with("rows", rows);
         // The order of summation is declared.
         op_case(cases, name, Ulps(0), inputs, Op::ScatterAdd, attrs);
     }
     let indices = ints(I32, &[2; 9]).reshape([1, 9]).expect("nine");
     let updates = Random::new("scatter_same").any(&[1, 9, 3], F32);
-    let attrs = super::generate::none().with("rows", 3i64);
+    let attrs = none().with("rows", 3i64);
     let inputs = [indices, updates];
     op_case(
         cases,
