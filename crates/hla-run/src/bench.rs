@@ -50,10 +50,9 @@ Two times are told. `step` is the device's: the function runs on what is there a
 for. `with data` includes what a training does besides: inputs go to the device, outputs come back.
 p90 is the time that one step in ten exceeds. TFLOP/s counts two operations for each product that
 the function's contractions sum up, over the median of `step`; ternary weights count like dense
-ones, although nothing is multiplied by them and many are zero. GB/s counts what each kernel, copy
-and fill reads and writes, once, over the same time. The memory of the device is what was allocated
-at one time: state, inputs, outputs, constants and scratch memory; the driver's own and the code are
-not in it.";
+ones, although many are zero. GB/s counts what each kernel, copy and fill reads and writes, once,
+over the same time. The memory of the device is what was allocated at one time: state, inputs,
+outputs, constants and scratch memory; the driver's own and the code are not in it.";
 
 /// What was measured of a function.
 #[derive(Serialize)]

@@ -29,6 +29,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
                 .collect();
             format!("{:#}\n", serde_json::Value::from(list))
         }
+        false if devices.is_empty() => "the driver shows no GPU\n".to_owned(),
         false => devices
             .iter()
             .map(|d| {

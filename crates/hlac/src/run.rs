@@ -1,6 +1,6 @@
 //! Running models in this process.
 
-use hla_ir::{Diagnostic, Function, Location, Tensor};
+use hla_ir::{DType, Diagnostic, Function, Location, Tensor};
 use hla_runtime::{Executable, Signature, ThreadPool};
 
 use crate::Result;
@@ -52,6 +52,9 @@ pub fn slices(signature: &Signature, inputs: &[Tensor]) -> Result<usize> {
             refuse(String::new()).help(match slot.ty.dtype == input.dtype() {
                 true => {
                     "the leading extent may be a multiple of the model's; all others must agree"
+                }
+                false if slot.ty.dtype == DType::BF16 => {
+                    "NumPy has no bf16: let the model begin with a tosa.cast from f32"
                 }
                 false => "convert the file to the model's element type",
             })

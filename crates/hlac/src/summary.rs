@@ -103,11 +103,12 @@ fn ratio(before: u64, after: u64) -> String {
     }
 }
 
-/// Tables of layers, and two numbers before and after.
+/// Tables of layers, and two numbers before and after: multiplications, where they say what runs, and bytes of
+/// weights.
 fn write_changes(
     f: &mut fmt::Formatter<'_>,
     tables: &[Table],
-    [mb, ma]: [u64; 2],
+    multiplications: Option<[u64; 2]>,
     [wb, wa]: [u64; 2],
 ) -> fmt::Result {
     // What else the passes tell is in the JSON, and in `hlac opt --report`.
@@ -116,13 +117,15 @@ fn write_changes(
         write!(f, "\n{}", table.text)?;
     }
     writeln!(f)?;
-    writeln!(
-        f,
-        "multiplications  {:>14} -> {:>12}{}",
-        grouped(mb),
-        grouped(ma),
-        ratio(mb, ma)
-    )?;
+    if let Some([mb, ma]) = multiplications {
+        writeln!(
+            f,
+            "multiplications  {:>14} -> {:>12}{}",
+            grouped(mb),
+            grouped(ma),
+            ratio(mb, ma)
+        )?;
+    }
     writeln!(
         f,
         "weight bytes     {:>14} -> {:>12}{}",
@@ -161,7 +164,8 @@ impl fmt::Display for CudaSummary {
         write_changes(
             f,
             &self.tables,
-            [self.multiplications_before, self.multiplications_after],
+            // Tensor cores multiply by ternary weights like by others.
+            None,
             [self.weight_bytes_before, self.weight_bytes_after],
         )?;
         write!(f, "\n{}", self.program)
@@ -181,7 +185,7 @@ impl fmt::Display for Summary {
         write_changes(
             f,
             &self.tables,
-            [self.multiplications_before, self.multiplications_after],
+            Some([self.multiplications_before, self.multiplications_after]),
             [self.weight_bytes_before, self.weight_bytes_after],
         )?;
         writeln!(

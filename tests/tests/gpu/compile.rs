@@ -23,7 +23,7 @@ fn a_program_and_what_it_is_made_of_are_written() {
     for part in [
         "cuda:sm_80",
         "conv4",
-        "multiplications",
+        "weight bytes",
         "launches",
         "wrote cnn.hlaprog",
     ] {

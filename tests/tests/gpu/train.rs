@@ -184,6 +184,28 @@ fn whole_trainings_are_compiled() {
     }
 }
 
+/// What shapes no graph is not kept, and that is said.
+#[test]
+fn options_that_a_program_does_not_keep_are_named() {
+    let place = Place::new();
+    let line = "train DIGITS/mlp.mlir --target cuda --batch 8 --emit-program p.hlaprog";
+    let told = place
+        .hlac(&format!("{line} --momentum 0.8 --lambda 1"))
+        .success();
+    assert!(
+        !told.stderr.contains("note: the program keeps"),
+        "{}",
+        told.stderr
+    );
+    let told = place
+        .hlac(&format!("{line} --lr 5 --data d.npy --momentum 0.8"))
+        .success();
+    let note = "not --data, --lr: say that to hla-run train";
+    let other = "not --lr, --data: say that to hla-run train";
+    let errors = told.stderr;
+    assert!(errors.contains(note) || errors.contains(other), "{errors}");
+}
+
 /// A program says with which options it was made, and another than these is refused.
 #[test]
 fn a_program_keeps_its_options() {

@@ -78,7 +78,7 @@ pub struct Method {
     /// Stage 1: what t grows by, each time training at one t is over [default: 0.04]
     #[arg(long, value_name = "STEP", value_parser = open_share)]
     pub t_step: Option<f64>,
-    /// Stage 1: epochs at each t
+    /// Stage 1: epochs at each t [default: 10]
     #[arg(long, value_name = "N")]
     pub epochs_per_t: Option<u32>,
     /// Stage 1: more epochs at t2 after the last t, with --settle-lambda, so that weights settle
@@ -87,7 +87,7 @@ pub struct Method {
     /// Weight of L_d in these epochs
     #[arg(long, value_name = "λ", default_value = "10", value_parser = weight)]
     pub settle_lambda: f64,
-    /// Stage 2: epochs with ternary weights
+    /// Stage 2: epochs with ternary weights [default: 200]
     #[arg(long, value_name = "N")]
     pub ternary_epochs: Option<u32>,
     /// Weight of L_d, which draws weights to their ternary form, in the objective [default: 0.1 for
@@ -119,7 +119,7 @@ pub struct Method {
 #[derive(clap::Args)]
 #[command(next_help_heading = "Descent")]
 pub struct Descent {
-    /// Learning rate at the start of each cycle
+    /// Learning rate at the start of each cycle [default: 0.01]
     #[arg(long, value_name = "RATE", value_parser = positive)]
     pub lr: Option<f64>,
     /// The same in full precision [default: that of --lr]

@@ -16,9 +16,17 @@ fn input_type(cx: &Infer<'_>) -> Result<TensorType, String> {
 
 /// Operands of one float type, whose sums are made in f32.
 fn need_alike(cx: &Infer<'_>) -> Result<(), String> {
-    match cx.operand(0).dtype {
-        half @ (DType::F16 | DType::BF16) => need_floats(cx, half),
-        _ => need_floats(cx, DType::F32),
+    let first = cx.operand(0);
+    match first.dtype.is_float() {
+        true => need_floats(cx, first.dtype),
+        false => {
+            let name = cx.def.operands[0].name;
+            Err(wrong_type(
+                name,
+                first,
+                "an element type of f32, f16 or bf16",
+            ))
+        }
     }
 }
 

@@ -185,9 +185,15 @@ impl Trainer<'_> {
             .map(|t| format!(", t = {t:.2}"))
             .unwrap_or_default();
         let written = self.checkpoints.as_deref().and_then(checkpoint::find);
-        let help = match written {
-            Some(_) => "lower the learning rate; the last checkpoint is as it was",
-            None => "lower the learning rate",
+        let rate_is_why = self.position.epochs > 0 || step > 0;
+        let help = match (rate_is_why, written) {
+            // Nothing has been learned yet.
+            (false, _) => {
+                "look for numbers that are too large in the data and the weights; in f16 they end at 65504, \
+                 where --precision bf16 or scaled data help"
+            }
+            (true, Some(_)) => "lower the learning rate; the last checkpoint is as it was",
+            (true, None) => "lower the learning rate",
         };
         Diagnostic::error(
             Location::unknown(),

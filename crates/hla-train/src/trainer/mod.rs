@@ -210,9 +210,10 @@ impl<'a> Trainer<'a> {
                 .all(|(mine, theirs)| mine == theirs && self.state.ty(mine) == state.ty(theirs));
         if record.graphs != self.graphs || !same {
             return refuse(
-                "the checkpoint is of another model, or of one that was compiled otherwise"
+                "the checkpoint is of another model, or of one that was compiled otherwise: in another precision, by \
+                 another hlac"
                     .to_owned(),
-                "go on with the same model, options and hlac, or begin again in another folder",
+                "go on with the same model, --precision and hlac, or begin again in another folder",
             );
         }
         self.state = state;

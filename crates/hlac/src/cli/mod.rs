@@ -103,6 +103,22 @@ fn command() -> clap::Command {
     Cli::command().mut_subcommand("train", train::declare)
 }
 
+/// The long names of the subcommand's options that stand on the command line.
+fn given(matches: &clap::ArgMatches) -> Vec<String> {
+    let Some((name, matches)) = matches.subcommand() else {
+        return Vec::new();
+    };
+    let command = command();
+    let declared = command.find_subcommand(name).into_iter();
+    let declared = declared.flat_map(clap::Command::get_arguments);
+    let said = declared.filter(|arg| {
+        let source = matches.value_source(arg.get_id().as_str());
+        source == Some(clap::parser::ValueSource::CommandLine)
+    });
+    said.filter_map(|arg| arg.get_long().map(str::to_owned))
+        .collect()
+}
+
 /// Runs the command that the process was started with; gives its exit status.
 pub fn main() -> u8 {
     let matches = command().get_matches_from(spread(std::env::args_os(), "run"));
@@ -111,7 +127,7 @@ pub fn main() -> u8 {
     let mut sources = Sources::default();
     let result = match cli.command {
         Command::Compile(args) => compile::run(&args, &mut sources),
-        Command::Train(args) => train::run(&args, &mut sources),
+        Command::Train(args) => train::run(&args, &given(&matches), &mut sources),
         Command::Run(args) => run::run(&args, &mut sources),
         Command::Opt(args) => opt::run(&args, &mut sources),
         Command::Passes(args) => passes::run(&args),

@@ -67,7 +67,7 @@ Examples:
   hlac train cnn.mlir --weights cnn.safetensors --data train-images.npy --eval test-images.npy \\
       --epochs-per-t 2 --ternary-epochs 20 -o ternary.safetensors
   hlac compile cnn.mlir --weights ternary.safetensors -o cnn.o
-      the object computes what training evaluated
+      the object computes what training in f32 evaluated
   hlac train cnn.mlir --data train-images.npy --quantizer float --float-epochs 30 -o float.safetensors
       plain training from random weights
   hlac train cnn.mlir --target cuda --precision bf16 --batch 256 --emit-program cnn.hlaprog
@@ -75,11 +75,12 @@ Examples:
   hlac train … --checkpoint state/ --resume --metrics run.jsonl --plots plots/ -o out.safetensors
       can be killed at any time and started again with the same command";
 
-pub fn run(args: &Args, sources: &mut Sources) -> Result<(), Failure> {
+/// `given` names the options on the command line.
+pub fn run(args: &Args, given: &[String], sources: &mut Sources) -> Result<(), Failure> {
     let options = &args.options;
     let gpu = gpu(args)?;
     if let Some((path, target)) = args.emit_program.as_ref().zip(gpu) {
-        return emit(args, path, target, sources);
+        return emit(args, given, path, target, sources);
     }
     // A machine without a GPU says so at once.
     let device = match gpu {
@@ -151,9 +152,35 @@ fn gpu(args: &Args) -> Result<Option<CudaTarget>, Failure> {
     Ok(gpu)
 }
 
+/// What a user must know of options that a program does not keep: those that shape no graph.
+fn not_kept(args: &Args, given: &[String]) -> Option<String> {
+    let shaping = options::of_graphs(&args.options);
+    // λ chooses whether there is an L_d; the others are of this command.
+    let own = [
+        "lambda",
+        "function",
+        "target",
+        "precision",
+        "emit-program",
+        "json",
+        "timing",
+    ];
+    let lost = given
+        .iter()
+        .filter(|name| !shaping.contains_key(name.as_str()) && !own.contains(&name.as_str()));
+    let lost: Vec<String> = lost.map(|name| format!("--{name}")).collect();
+    (!lost.is_empty()).then(|| {
+        format!(
+            "note: the program keeps what shapes its graphs, not {}: say that to hla-run train",
+            lost.join(", ")
+        )
+    })
+}
+
 /// Compiles the training into a file.
 fn emit(
     args: &Args,
+    given: &[String],
     path: &Path,
     target: CudaTarget,
     sources: &mut Sources,
@@ -165,6 +192,11 @@ fn emit(
         outputs
     };
     outputs(Vec::new()).check()?;
+    if !process.quiet
+        && let Some(note) = not_kept(args, given)
+    {
+        report::say(&visible(&note));
+    }
     let mut timing = Timing::new(process.timing);
     let model = timing.phase("read the model", || read(args, sources))?;
     let (graphs, blueprint) = build(args, &model, Some(target), sources, &mut timing)?;
