@@ -57,6 +57,19 @@ fn a_program_and_what_it_is_made_of_are_written() {
     mlir_opt(&mlir, &["--split-input-file", "-o", "/dev/null"]).success();
 }
 
+/// A name with folders in it is written as a name, where outputs go.
+#[test]
+fn a_name_leads_nowhere_else() {
+    let place = Place::new();
+    place
+        .hlac(&format!(
+            "compile {CNN} --target cuda --name ../x --emit prog,plan -q -o net/"
+        ))
+        .success();
+    assert_eq!(place.files("net"), ["_.._x.hlaprog", "_.._x.plan"]);
+    assert_eq!(place.files("."), ["net"]);
+}
+
 #[test]
 fn the_same_input_gives_the_same_program() {
     let place = Place::new();

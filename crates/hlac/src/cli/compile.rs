@@ -322,9 +322,21 @@ fn is_folder(path: &Path) -> bool {
     path.is_dir() || path.as_os_str().as_encoded_bytes().ends_with(b"/")
 }
 
+/// A name as that of a file, which leads into no other folder.
+fn file_name(name: &str) -> String {
+    let inside = |c: char| !matches!(c, '/' | '\\') && !c.is_control();
+    let kept = name.chars().map(|c| if inside(c) { c } else { '_' });
+    let kept: String = kept.collect();
+    match kept.is_empty() || kept.starts_with('.') {
+        true => format!("_{kept}"),
+        false => kept,
+    }
+}
+
 /// Where an output goes.
 fn path(args: &Args, name: &str, emit: Emit, (alone, first): (bool, bool)) -> PathBuf {
     let extension = emit.extension();
+    let name = file_name(name);
     match &args.output {
         None => PathBuf::from(format!("{name}.{extension}")),
         Some(folder) if is_folder(folder) => folder.join(format!("{name}.{extension}")),
