@@ -27,7 +27,7 @@ pub(super) const RULES: &[Rule] = &[
     },
     Rule {
         name: "negative-scale-into-trits",
-        algebra: "T(x, w, s, b) = T(x, sign(s)·w, |s|, b); where s = 0, trits 0 and scale 1 (exact)",
+        algebra: "T(x, w, s, b) = T(x, sign(s)·w, abs(s), b); where s = 0, trits 0 and scale 1 (exact)",
         roots: TERNARY,
         apply: negative_scale_into_trits,
     },
