@@ -7,7 +7,8 @@ use crate::ops::Op;
 
 /// y = (x − mean)·(1/√(variance + ε)·scale) + offset; results y, mean, variance. The statistics are
 /// sums over the rows of x as a matrix [M, C]; all else is computed on x's own shape or on that of the
-/// statistics, so that it fuses with what follows. The variance is that of the centred values: none is lost to cancellation.
+/// statistics, so that it fuses with what follows. The variance is that of the centred values: none is
+/// lost to cancellation.
 pub(super) fn batch_norm(
     b: &mut Builder<'_, '_>,
     input: ValueId,

@@ -358,6 +358,20 @@ fn gradients_of_pools() {
         shaped.clone(),
         "but tensor<1x2x5x3xf32> is needed",
     );
+    // Of one float type, which the result has.
+    for half in ["f16", "bf16"] {
+        let [image, window] = ["1x4x5x3x", "1x2x5x3x"].map(|shape| format!("{shape}{half}"));
+        gives(Op::MaxPool2dGrad, &[&image, &window], attrs(), &image);
+        gives(Op::AvgPool2dGrad, &[&window], shaped.clone(), &image);
+        let mixed = [&*image, "1x2x5x3xf32"];
+        refuses(Op::MaxPool2dGrad, &mixed, attrs(), "'gradient'");
+    }
+    refuses(
+        Op::MaxPool2dGrad,
+        &["1x4x5x3xi8", "1x2x5x3xi8"],
+        attrs(),
+        "f32, f16 or bf16",
+    );
     // A window in the padding alone has no average and no maximum.
     let padding = shaped.with("pad", vec![0, 0, 3, 3]);
     refuses(Op::AvgPool2dGrad, &["1x2x9x3xf32"], padding, "pad");
